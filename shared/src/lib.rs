@@ -1,0 +1,9 @@
+//! The core of git-installations: everything that more than one function needs.
+//! Handlers live in `functions/*`; what only runs on a developer's machine lives in `local`.
+
+pub mod clock;
+pub mod contract;
+pub mod failure;
+pub mod github_app;
+pub mod identity;
+pub mod provider;
