@@ -2,8 +2,10 @@
 //! Handlers live in `functions/*`; what only runs on a developer's machine lives in `local`.
 
 pub mod clock;
+pub mod config;
 pub mod contract;
 pub mod failure;
 pub mod github_app;
 pub mod identity;
 pub mod provider;
+pub mod secrets;

@@ -1,0 +1,1 @@
+//! Each variable: its default, what it takes and what it refuses.

@@ -1,0 +1,261 @@
+//! Secrets Manager, cached in the process: five minutes, and re-read early when a key fails.
+//! What a secret means is beside its type; here it is only text.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use aws_sdk_secretsmanager::error::ProvideErrorMetadata;
+use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueError;
+use futures::future::BoxFuture;
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::clock::Clock;
+
+/// How long a value is used before it is read again (DESIGN 7).
+const FRESH_SECONDS: i64 = 300;
+/// How often a secret is read at most, whoever asks for it (DESIGN 7).
+const PAUSE_SECONDS: i64 = 10;
+
+/// Why a secret cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SecretsError {
+    /// No secret has this name.
+    #[error("the secret {0} does not exist")]
+    NotFound(String),
+    /// Secrets Manager did not answer or refused; trying again later may help.
+    #[error("the secret {secret} cannot be read: {reason}")]
+    Unavailable {
+        /// Its name.
+        secret: String,
+        /// The error's code or kind, without anything secret.
+        reason: String,
+    },
+    /// The secret is there and is not what it has to be.
+    #[error("the secret {secret} is malformed: {what}")]
+    Malformed {
+        /// Its name.
+        secret: String,
+        /// Which field, what is wrong with it and what was expected; never a part of the value.
+        what: String,
+    },
+}
+
+/// Where secrets come from; Secrets Manager outside tests.
+pub trait SecretSource: fmt::Debug + Send + Sync {
+    /// The current value of one secret.
+    fn read<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<SecretString, SecretsError>>;
+}
+
+impl SecretSource for aws_sdk_secretsmanager::Client {
+    fn read<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<SecretString, SecretsError>> {
+        Box::pin(async move {
+            let answer = self.get_secret_value().secret_id(id).send().await.map_err(|error| {
+                match error.as_service_error() {
+                    Some(GetSecretValueError::ResourceNotFoundException(_)) => {
+                        SecretsError::NotFound(id.to_owned())
+                    }
+                    service => SecretsError::Unavailable {
+                        secret: id.to_owned(),
+                        reason: service
+                            .and_then(ProvideErrorMetadata::code)
+                            .unwrap_or("no answer")
+                            .to_owned(),
+                    },
+                }
+            })?;
+            let text = answer.secret_string.or_else(|| {
+                answer.secret_binary.and_then(|bytes| String::from_utf8(bytes.into_inner()).ok())
+            });
+            text.map(SecretString::from).ok_or_else(|| SecretsError::Malformed {
+                secret: id.to_owned(),
+                what: "it is empty or not text".to_owned(),
+            })
+        })
+    }
+}
+
+/// The process's cache of secrets; clones share it.
+#[derive(Clone, Debug)]
+pub struct Secrets {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    source: Box<dyn SecretSource>,
+    clock: Clock,
+    entries: Mutex<HashMap<String, Arc<Entry>>>,
+}
+
+/// One secret. Who holds `state` is the one that reads it, all others wait for its result.
+#[derive(Debug, Default)]
+struct Entry {
+    reads: AtomicU64,
+    state: tokio::sync::Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    value: Option<Arc<SecretString>>,
+    valid_until: i64,
+    last_read: Option<i64>,
+    last_error: Option<SecretsError>,
+}
+
+impl Secrets {
+    /// A cache over `source` (an `aws_sdk_secretsmanager::Client`) that tells time by `clock`.
+    pub fn new(source: impl SecretSource + 'static, clock: Clock) -> Self {
+        let entries = Mutex::default();
+        Self { shared: Arc::new(Shared { source: Box::new(source), clock, entries }) }
+    }
+
+    /// The secret's text, at most five minutes old as long as Secrets Manager answers.
+    ///
+    /// When it does not, the last value that it gave goes on being used.
+    ///
+    /// # Errors
+    /// Why the secret cannot be read, if it never could.
+    pub async fn get(&self, id: &str) -> Result<Arc<SecretString>, SecretsError> {
+        self.value(id, false).await
+    }
+
+    /// The secret's text, read at once because a signature or key failed, but not more than
+    /// every ten seconds: in between, the same as [`Secrets::get`].
+    ///
+    /// # Errors
+    /// Why the secret cannot be read, if it never could.
+    pub async fn refresh(&self, id: &str) -> Result<Arc<SecretString>, SecretsError> {
+        self.value(id, true).await
+    }
+
+    async fn value(&self, id: &str, at_once: bool) -> Result<Arc<SecretString>, SecretsError> {
+        let entry = self.entry(id);
+        let reads_before = entry.reads.load(Ordering::Acquire);
+        let mut state = entry.state.lock().await;
+        let now = self.shared.clock.unix();
+        if let Some(value) = &state.value {
+            let paused = state.last_read.is_some_and(|last| now - last < PAUSE_SECONDS);
+            if paused || (!at_once && now < state.valid_until) {
+                return Ok(value.clone());
+            }
+        } else if entry.reads.load(Ordering::Acquire) != reads_before
+            && let Some(error) = &state.last_error
+        {
+            return Err(error.clone());
+        }
+        let answer = self.shared.source.read(id).await;
+        entry.reads.fetch_add(1, Ordering::Release);
+        state.settle(id, now, answer)
+    }
+
+    fn entry(&self, id: &str) -> Arc<Entry> {
+        let mut entries = self.shared.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(entry) = entries.get(id) {
+            return entry.clone();
+        }
+        entries.entry(id.to_owned()).or_default().clone()
+    }
+}
+
+impl State {
+    /// Takes over what the source answered and gives what the reader gets.
+    fn settle(
+        &mut self,
+        id: &str,
+        now: i64,
+        answer: Result<SecretString, SecretsError>,
+    ) -> Result<Arc<SecretString>, SecretsError> {
+        self.last_read = Some(now);
+        match answer {
+            Ok(text) => {
+                self.last_error = None;
+                self.valid_until = now + FRESH_SECONDS;
+                // An unchanged value keeps its identity, so that what was parsed from it stays valid.
+                let unchanged =
+                    self.value.take().filter(|value| value.expose_secret() == text.expose_secret());
+                Ok(self.value.insert(unchanged.unwrap_or_else(|| Arc::new(text))).clone())
+            }
+            Err(error) => {
+                let first = self.last_error.replace(error.clone()).is_none();
+                let Some(value) = &self.value else { return Err(error) };
+                if first {
+                    tracing::warn!(secret = id, %error, "going on with the value read before");
+                }
+                Ok(value.clone())
+            }
+        }
+    }
+}
+
+/// A type that a secret's text is parsed into.
+pub trait FromSecret: Sized {
+    /// Parses the text.
+    ///
+    /// # Errors
+    /// Which field, what is wrong with it and what was expected; never a part of the value.
+    fn from_secret(text: &str) -> Result<Self, String>;
+}
+
+/// One secret as a value of its type, parsed again only when its text has changed.
+#[derive(Debug)]
+pub struct Secret<T> {
+    secrets: Secrets,
+    id: String,
+    parsed: Mutex<Option<Parsed<T>>>,
+}
+
+#[derive(Debug)]
+struct Parsed<T> {
+    text: Arc<SecretString>,
+    value: Arc<T>,
+}
+
+impl<T: FromSecret> Secret<T> {
+    /// The secret of this name; nothing is read yet.
+    pub fn new(secrets: Secrets, id: impl Into<String>) -> Self {
+        Self { secrets, id: id.into(), parsed: Mutex::new(None) }
+    }
+
+    /// The value, by the rules of [`Secrets::get`].
+    ///
+    /// # Errors
+    /// Why the secret cannot be read or parsed, if it never could.
+    pub async fn get(&self) -> Result<Arc<T>, SecretsError> {
+        let text = self.secrets.get(&self.id).await?;
+        self.parse(text)
+    }
+
+    /// The value, by the rules of [`Secrets::refresh`].
+    ///
+    /// # Errors
+    /// Why the secret cannot be read or parsed, if it never could.
+    pub async fn refresh(&self) -> Result<Arc<T>, SecretsError> {
+        let text = self.secrets.refresh(&self.id).await?;
+        self.parse(text)
+    }
+
+    /// A text that does not parse leaves the value before it in use: a slip in a rotation must not
+    /// stop a service that runs.
+    fn parse(&self, text: Arc<SecretString>) -> Result<Arc<T>, SecretsError> {
+        let mut parsed = self.parsed.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(before) = parsed.as_ref().filter(|before| Arc::ptr_eq(&before.text, &text)) {
+            return Ok(before.value.clone());
+        }
+        match T::from_secret(text.expose_secret()) {
+            Ok(value) => {
+                let value = Arc::new(value);
+                *parsed = Some(Parsed { text, value: value.clone() });
+                Ok(value)
+            }
+            Err(what) => {
+                let error = SecretsError::Malformed { secret: self.id.clone(), what };
+                let Some(before) = parsed.as_mut() else { return Err(error) };
+                tracing::error!(%error, "going on with the value read before");
+                before.text = text;
+                Ok(before.value.clone())
+            }
+        }
+    }
+}
