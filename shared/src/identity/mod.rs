@@ -1,2 +1,11 @@
 //! Who is asking, and which hosts' tokens are theirs.
 //! How rows are stored is `store`'s business.
+
+pub mod api_key;
+pub mod caller;
+pub mod linked_token;
+pub mod sealing;
+pub mod secret_token;
+pub mod session;
+pub mod setup;
+pub mod sign_in;

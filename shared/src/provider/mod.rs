@@ -2,7 +2,12 @@
 //! How our own API shows it is `contract`'s business.
 
 mod error;
+pub mod github;
+pub mod listing;
+pub mod paging;
 mod repository;
+pub mod token;
+pub mod upstream;
 
 pub use error::{ForbiddenReason, ProviderError};
 pub use repository::{OwnerType, Repository, Sort};

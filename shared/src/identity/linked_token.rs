@@ -1,0 +1,329 @@
+//! A user's own token at a host: opened, renewed before and after it ends, by one process at a time.
+//! The host's part of renewing is in `provider`; the rows are `store`'s.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use secrecy::SecretString;
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+
+use super::sealing::{Aad, Sealed};
+use crate::failure::Failure;
+use crate::provider::github::{OauthError, TokenGrant};
+use crate::provider::token::{AccessToken, TokenError, TokenSource};
+use crate::provider::upstream::Budget;
+use crate::provider::{ProviderError, ProviderType};
+use crate::service::Service;
+use crate::store::{Lease, ProviderToken, StoreError, UserId};
+
+/// A token that ends within a minute is renewed before it is used.
+const RENEW_AHEAD_SECONDS: i64 = 60;
+/// Longer than a refresh may take, so that a holder that lives is never overtaken.
+const LEASE_SECONDS: i64 = 20;
+/// The longest that renewing works on its own, whatever the request that asked for it does.
+const RENEWAL: Duration = Duration::from_secs(15);
+/// How often who waits for another's renewal looks.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+/// A token younger than this may not be known everywhere at the host (reference: GitHub 1.9).
+const FRESH_SECONDS: i64 = 5;
+/// Tries to keep a new pair of tokens: if it is lost, the user must sign in again.
+const KEEP_TRIES: u32 = 5;
+
+/// The token of a user at a host, for the time of one request.
+#[derive(Debug)]
+pub struct LinkedToken {
+    service: Arc<Service>,
+    user: UserId,
+    provider: ProviderType,
+    deadline: Instant,
+    current: Mutex<Option<AccessToken>>,
+}
+
+impl LinkedToken {
+    /// The token of `user` at `provider`; nothing is read yet.
+    #[must_use]
+    pub fn new(service: Arc<Service>, user: UserId, provider: ProviderType, budget: &Budget) -> Self {
+        Self { service, user, provider, deadline: budget.deadline(), current: Mutex::new(None) }
+    }
+
+    /// A usable token; not the version that the host has rejected, nor an older one.
+    async fn usable(&self, rejected: Option<u64>) -> Result<Option<AccessToken>, TokenError> {
+        loop {
+            let row = self
+                .service
+                .table
+                .provider_token(&self.user, self.provider)
+                .await?
+                .ok_or(TokenError::NotLinked)?;
+            if row.ended {
+                return Err(TokenError::Expired);
+            }
+            let now = self.service.clock.unix();
+            let refused = rejected.is_some_and(|version| row.version <= version);
+            let left = row.access_expires_at.map(|at| at - now);
+            if !refused && left.is_none_or(|left| left > RENEW_AHEAD_SECONDS) {
+                return self.open(&row).await.map(Some);
+            }
+            if row.sealed_refresh.is_none() {
+                return match left {
+                    Some(left) if left <= 0 => Err(TokenError::Expired),
+                    // Refused, and nothing to renew it with: the answer of the host stands.
+                    _ if refused => Ok(None),
+                    _ => self.open(&row).await.map(Some),
+                };
+            }
+            // On a task of its own: between the host's answer and our write nothing may be dropped.
+            let renewal = tokio::spawn(renew(self.service.clone(), self.user.clone(), row.clone()));
+            let outcome = tokio::time::timeout_at(self.deadline, renewal)
+                .await
+                .map_err(|_| ProviderError::Timeout)?
+                .map_err(|error| TokenError::Unavailable(error.to_string()))?;
+            match outcome {
+                Ok(Renewal::Look) => {}
+                Ok(Renewal::Wait) => {
+                    let jitter = crate::clock::random::<1>().map_or(0, |[byte]| u64::from(byte) / 4);
+                    let wait = LOOK_AGAIN + Duration::from_millis(jitter);
+                    if Instant::now() + wait >= self.deadline {
+                        return Err(ProviderError::Timeout.into());
+                    }
+                    tokio::time::sleep(wait).await;
+                }
+                // It could not be renewed ahead of its end, and has not ended yet.
+                Err(TokenError::Host(error)) if !refused && left.is_some_and(|left| left > 0) => {
+                    tracing::warn!(%error, "a token was not renewed ahead of its end");
+                    return self.open(&row).await.map(Some);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    async fn open(&self, row: &ProviderToken) -> Result<AccessToken, TokenError> {
+        let sealed = Sealed { key_id: row.key_id.clone(), bytes: row.sealed_access.clone() };
+        let secret = open(&self.service, &self.user, row, "access", &sealed).await?;
+        let fresh = self.service.clock.unix() - row.obtained_at < FRESH_SECONDS;
+        Ok(AccessToken { secret, version: row.version, fresh })
+    }
+}
+
+impl TokenSource for LinkedToken {
+    async fn token(&self) -> Result<AccessToken, TokenError> {
+        let mut current = self.current.lock().await;
+        if let Some(token) = &*current {
+            return Ok(token.clone());
+        }
+        let token = self.usable(None).await?.ok_or(TokenError::Expired)?;
+        Ok(current.insert(token).clone())
+    }
+
+    async fn renew(&self, rejected: &AccessToken) -> Result<Option<AccessToken>, TokenError> {
+        let mut current = self.current.lock().await;
+        if let Some(token) = current.as_ref().filter(|token| token.version > rejected.version) {
+            return Ok(Some(token.clone()));
+        }
+        let token = self.usable(Some(rejected.version)).await?;
+        if let Some(token) = &token {
+            *current = Some(token.clone());
+        }
+        Ok(token)
+    }
+}
+
+/// What who wanted to renew does next.
+enum Renewal {
+    /// Somebody else is at it.
+    Wait,
+    /// The row has changed.
+    Look,
+}
+
+/// Renews a token if nobody else does. The refresh token is single use, so: lease, read again, ask the
+/// host, write in place of the version that was read, give the lease back.
+async fn renew(
+    service: Arc<Service>,
+    user: UserId,
+    seen: ProviderToken,
+) -> Result<Renewal, TokenError> {
+    let provider = seen.provider;
+    let lease = Lease::new(&service.clock, LEASE_SECONDS, seen.version)
+        .map_err(|error| TokenError::Unavailable(error.to_string()))?;
+    if !service.table.take_lease(&user, provider, &lease, service.clock.unix()).await? {
+        return Ok(Renewal::Wait);
+    }
+    let outcome = renew_as_holder(&service, &user, &seen).await;
+    if let Err(error) = service.table.give_back_lease(&user, provider, &lease).await {
+        tracing::warn!(%error, "a lease was not given back; it ends by itself");
+    }
+    outcome.map(|()| Renewal::Look)
+}
+
+async fn renew_as_holder(
+    service: &Service,
+    user: &UserId,
+    seen: &ProviderToken,
+) -> Result<(), TokenError> {
+    let provider = seen.provider;
+    let row = service.table.provider_token(user, provider).await?.ok_or(TokenError::NotLinked)?;
+    if row.version != seen.version {
+        return Ok(());
+    }
+    let now = service.clock.unix();
+    let Some(sealed) = row.sealed_refresh.clone() else { return Err(TokenError::Expired) };
+    if row.refresh_expires_at.is_some_and(|at| at <= now) {
+        return end(service, user, &row).await;
+    }
+    let sealed = Sealed { key_id: row.key_id.clone(), bytes: sealed };
+    let refresh = open(service, user, &row, "refresh", &sealed).await?;
+    let oauth = service
+        .github_oauth()
+        .await
+        .map_err(|failure| TokenError::Unavailable(failure.to_string()))?;
+    let budget = Budget::new(Instant::now() + RENEWAL, 1);
+    match service.github.refresh(&oauth, &refresh, &budget).await {
+        Ok(grant) => keep_renewed(service, user, &row, &grant).await,
+        Err(OauthError::BadRefreshToken) => {
+            // Whoever overtook us has written by now (reference: GitHub 1.9).
+            match service.table.provider_token(user, provider).await? {
+                Some(other) if other.version != row.version => Ok(()),
+                _ => end(service, user, &row).await,
+            }
+        }
+        Err(OauthError::Host(error)) => Err(error.into()),
+        Err(error) => {
+            tracing::error!(%error, "GitHub refuses to refresh a token");
+            Err(TokenError::Unavailable(error.to_string()))
+        }
+    }
+}
+
+/// Notes that only a new sign-in helps, so that the host is not asked again and again.
+async fn end(service: &Service, user: &UserId, row: &ProviderToken) -> Result<(), TokenError> {
+    let ended = ProviderToken { ended: true, ..row.clone() };
+    match service.table.put_provider_token(user, &ended, Some(row.version)).await {
+        Ok(()) | Err(StoreError::Conflict) => {}
+        Err(error) => return Err(error.into()),
+    }
+    service.table.forget_answers(user, row.provider).await?;
+    Ok(())
+}
+
+async fn keep_renewed(
+    service: &Service,
+    user: &UserId,
+    row: &ProviderToken,
+    grant: &TokenGrant,
+) -> Result<(), TokenError> {
+    let token = seal(service, user, row.provider, row.version + 1, grant)
+        .await
+        .map_err(|failure| TokenError::Unavailable(failure.to_string()))?;
+    let mut tries = 1;
+    loop {
+        match service.table.put_provider_token(user, &token, Some(row.version)).await {
+            // A conflict is a new sign-in at this very moment, whose token is as good as ours; or our own
+            // write, whose answer was lost.
+            Ok(()) | Err(StoreError::Conflict) => return Ok(()),
+            Err(error) if tries == KEEP_TRIES => {
+                tracing::error!(%error, "a renewed token could not be kept: its user must sign in again");
+                return Err(error.into());
+            }
+            Err(_) => {
+                tokio::time::sleep(Duration::from_millis(100 << tries)).await;
+                tries += 1;
+            }
+        }
+    }
+}
+
+/// Keeps the tokens of a sign-in in place of whatever was there.
+///
+/// # Errors
+/// [`Failure`].
+pub async fn keep_granted(
+    service: &Service,
+    user: &UserId,
+    provider: ProviderType,
+    grant: &TokenGrant,
+) -> Result<(), Failure> {
+    for _ in 0..5 {
+        let before = service.table.provider_token(user, provider).await?.map(|token| token.version);
+        let token = seal(service, user, provider, before.unwrap_or(0) + 1, grant).await?;
+        match service.table.put_provider_token(user, &token, before).await {
+            // A refresh came between: ours is from the sign-in, and newer.
+            Err(StoreError::Conflict) => {}
+            other => return Ok(other?),
+        }
+    }
+    Err(StoreError::Conflict.into())
+}
+
+async fn seal(
+    service: &Service,
+    user: &UserId,
+    provider: ProviderType,
+    version: u64,
+    grant: &TokenGrant,
+) -> Result<ProviderToken, Failure> {
+    let keys = service.token_keys.get().await?;
+    let table = service.table.name();
+    let aad = |kind| Aad { table, user: user.as_str(), provider, kind, version };
+    let access = keys.seal(&aad("access"), &grant.access)?;
+    let refresh = grant.refresh.as_ref().map(|refresh| keys.seal(&aad("refresh"), refresh)).transpose()?;
+    Ok(ProviderToken {
+        provider,
+        version,
+        key_id: access.key_id,
+        sealed_access: access.bytes,
+        access_expires_at: grant.access_expires_at,
+        sealed_refresh: refresh.map(|sealed| sealed.bytes),
+        refresh_expires_at: grant.refresh_expires_at,
+        obtained_at: service.clock.unix(),
+        ended: false,
+    })
+}
+
+/// The access token of a row, to end it at the host.
+///
+/// # Errors
+/// [`TokenError`].
+pub async fn open_access(
+    service: &Service,
+    user: &UserId,
+    row: &ProviderToken,
+) -> Result<SecretString, TokenError> {
+    let sealed = Sealed { key_id: row.key_id.clone(), bytes: row.sealed_access.clone() };
+    open(service, user, row, "access", &sealed).await
+}
+
+async fn open(
+    service: &Service,
+    user: &UserId,
+    row: &ProviderToken,
+    kind: &str,
+    sealed: &Sealed,
+) -> Result<SecretString, TokenError> {
+    let unavailable = |error: &dyn std::fmt::Display| TokenError::Unavailable(error.to_string());
+    let keys = service.token_keys.get().await.map_err(|error| unavailable(&error))?;
+    let aad = Aad {
+        table: service.table.name(),
+        user: user.as_str(),
+        provider: row.provider,
+        kind,
+        version: row.version,
+    };
+    match keys.open(&aad, sealed) {
+        Ok(secret) => Ok(secret),
+        // The ring was rotated a moment ago.
+        Err(super::sealing::SealError::UnknownKey(_)) => {
+            let keys = service.token_keys.refresh().await.map_err(|error| unavailable(&error))?;
+            keys.open(&aad, sealed).map_err(|error| unavailable(&error))
+        }
+        Err(error) => Err(unavailable(&error)),
+    }
+}
+
+impl From<StoreError> for TokenError {
+    fn from(error: StoreError) -> Self {
+        Self::Unavailable(error.to_string())
+    }
+}

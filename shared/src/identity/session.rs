@@ -1,0 +1,99 @@
+//! The browser's session: an opaque cookie, of which only the hash is stored (DESIGN 3).
+//! Idle and absolute expiry; a new one at every sign-in.
+
+use cookie::{Cookie, SameSite};
+use http::header::COOKIE;
+use time::Duration;
+
+use super::secret_token::SecretToken;
+use crate::contract::Request;
+use crate::failure::Failure;
+use crate::service::Service;
+use crate::store::{Session, StoreError, UserId};
+
+/// A session that is not used for a week ends.
+const IDLE_SECONDS: i64 = 7 * 24 * 3600;
+/// No session lives longer than thirty days.
+const ABSOLUTE_SECONDS: i64 = 30 * 24 * 3600;
+/// Its use is noted at most every ten minutes: a read should not cost a write.
+const NOTE_SECONDS: i64 = 600;
+
+/// The values of the cookies of that name, in the order in which the browser sent them.
+pub fn cookie_values<'a>(request: &'a Request, name: &'a str) -> impl Iterator<Item = &'a str> {
+    request
+        .headers()
+        .get_all(COOKIE)
+        .iter()
+        .filter_map(|header| header.to_str().ok())
+        .flat_map(|header| header.split(';'))
+        .filter_map(move |pair| pair.trim().strip_prefix(name)?.strip_prefix('='))
+}
+
+/// The live session that the request's cookie names; `None` where there is no cookie, or no session of it.
+///
+/// # Errors
+/// [`Failure`] when the table fails.
+pub async fn of_request(service: &Service, request: &Request) -> Result<Option<Session>, Failure> {
+    // A browser sends the cookie of the most specific path first; there is one in practice.
+    let Some(token) = cookie_values(request, &service.config.session.cookie_name)
+        .next()
+        .and_then(|value| SecretToken::parse("", value))
+    else {
+        return Ok(None);
+    };
+    let Some(session) = service.table.session(token.hash().as_str()).await? else { return Ok(None) };
+    let now = service.clock.unix();
+    if now >= session.expires_at || now >= session.ends_at {
+        return Ok(None);
+    }
+    if now - session.seen_at >= NOTE_SECONDS {
+        let expires_at = (now + IDLE_SECONDS).min(session.ends_at);
+        match service.table.touch_session(&session, now, expires_at).await {
+            Ok(()) => {}
+            // Signed out at this very moment.
+            Err(StoreError::Conflict) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(Some(session))
+}
+
+/// Starts a session for a user, ends the one that the browser had, and gives the cookie.
+///
+/// # Errors
+/// [`Failure`].
+pub async fn start(
+    service: &Service,
+    user: &UserId,
+    previous: Option<&Session>,
+    secure: bool,
+) -> Result<Cookie<'static>, Failure> {
+    let token = SecretToken::generate("")?;
+    let now = service.clock.unix();
+    let session = Session {
+        hash: token.hash().as_str().to_owned(),
+        user_id: user.clone(),
+        created_at: now,
+        seen_at: now,
+        expires_at: now + IDLE_SECONDS,
+        ends_at: now + ABSOLUTE_SECONDS,
+    };
+    service.table.start_session(&session, previous).await?;
+    Ok(cookie(service, token.expose().to_owned(), Duration::seconds(ABSOLUTE_SECONDS), secure))
+}
+
+/// The cookie that ends the browser's.
+#[must_use]
+pub fn removal(service: &Service, secure: bool) -> Cookie<'static> {
+    cookie(service, String::new(), Duration::ZERO, secure)
+}
+
+fn cookie(service: &Service, value: String, max_age: Duration, secure: bool) -> Cookie<'static> {
+    Cookie::build((service.config.session.cookie_name.clone(), value))
+        .path("/")
+        .http_only(true)
+        .secure(secure)
+        .same_site(SameSite::Lax)
+        .max_age(max_age)
+        .build()
+}

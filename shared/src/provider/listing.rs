@@ -1,0 +1,205 @@
+//! Many pages made one list: over all installations of a host, and over all hosts; sorted, without
+//! duplicates, with a note of what failed. A host's own calls are in its module.
+
+use std::cmp::Ordering;
+use std::collections::HashSet;
+
+use futures::stream::{self, StreamExt};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use super::github::{Github, GithubError, Installation, MAX_PER_PAGE};
+use super::paging;
+use super::token::{TokenError, TokenSource};
+use super::upstream::Budget;
+use super::{ProviderError, ProviderType, Repository, Sort};
+
+/// The longest merged list that is answered (DESIGN 4); cut after sorting.
+pub const LONGEST: usize = 10_000;
+/// Calls that are started at once; the budget holds back what is over the operator's limit.
+const AT_ONCE: usize = 100;
+
+/// A part of a listing that is missing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Missing {
+    /// The host.
+    pub provider: ProviderType,
+    /// The installation; `None` where more than one is concerned.
+    pub installation: Option<String>,
+    /// Why.
+    pub error: ProviderError,
+}
+
+/// What was found at one host or at several.
+#[derive(Clone, Debug, Default)]
+pub struct Listing {
+    /// The repositories, not in any order yet.
+    pub repositories: Vec<Repository>,
+    /// What is missing.
+    pub missing: Vec<Missing>,
+}
+
+/// All repositories that a user reaches through the App's installations on GitHub. Suspended
+/// installations reach nothing and are not asked.
+///
+/// # Errors
+/// The error itself when nothing succeeded: the list of installations, or every installation.
+pub async fn github<T: TokenSource>(
+    github: &Github,
+    source: &T,
+    budget: &Budget,
+) -> Result<Listing, GithubError> {
+    let installations = github.installations(source, budget).await?;
+    let reachable: Vec<&Installation> =
+        installations.iter().filter(|installation| installation.suspended_at.is_none()).collect();
+    let mut results = stream::iter(&reachable)
+        .map(|installation| async move {
+            let id = installation.id;
+            (id, installation_repositories(github, id, source, budget).await)
+        })
+        .buffered(AT_ONCE);
+
+    let mut listing = Listing::default();
+    let mut succeeded = reachable.is_empty();
+    let mut first_error = None;
+    while let Some((installation, result)) = results.next().await {
+        let (repositories, error) = result;
+        succeeded |= error.is_none() || !repositories.is_empty();
+        listing.repositories.extend(repositories);
+        match error {
+            None => {}
+            // Not one installation's trouble: the user's sign-in has ended.
+            Some(error @ (GithubError::Token(_) | GithubError::Host(ProviderError::Unauthorized))) => {
+                return Err(error);
+            }
+            Some(GithubError::Host(error)) => {
+                listing.missing.push(Missing {
+                    provider: ProviderType::Github,
+                    installation: Some(installation.to_string()),
+                    error,
+                });
+                first_error.get_or_insert(error);
+            }
+        }
+    }
+    match first_error {
+        Some(error) if !succeeded => Err(error.into()),
+        _ => Ok(listing),
+    }
+}
+
+/// Every page of one installation: the first says how many there are, the others are fetched at once.
+/// A failing page costs itself only; the error stands beside what was found.
+async fn installation_repositories<T: TokenSource>(
+    github: &Github,
+    installation: u64,
+    source: &T,
+    budget: &Budget,
+) -> (Vec<Repository>, Option<GithubError>) {
+    let page =
+        |page| github.installation_repositories(installation, page, MAX_PER_PAGE, source, budget);
+    let first = match page(1).await {
+        Ok(first) => first,
+        Err(error) => return (Vec::new(), Some(error)),
+    };
+    let mut found = first.repositories;
+    let mut failed = None;
+    let mut next = 2;
+    let mut last = paging::pages(first.total_count, MAX_PER_PAGE).max(first.last_page);
+    while next <= last {
+        let mut pages = stream::iter(next..=last).map(page).buffered(AT_ONCE);
+        let mut end = last;
+        while let Some(answer) = pages.next().await {
+            match answer {
+                Ok(answer) => {
+                    found.extend(answer.repositories);
+                    end = end.max(answer.last_page);
+                }
+                Err(error) => {
+                    failed.get_or_insert(error);
+                }
+            }
+        }
+        next = last + 1;
+        // Repositories were added while we were reading.
+        last = end;
+    }
+    (found, failed)
+}
+
+/// A finished list.
+#[derive(Clone, Debug)]
+pub struct Sorted {
+    /// The repositories, in order, [`LONGEST`] at most.
+    pub repositories: Vec<Repository>,
+    /// How many there were before the list was cut.
+    pub total: usize,
+    /// What is missing.
+    pub missing: Vec<Missing>,
+}
+
+impl Listing {
+    /// Duplicates (the same id at the same host) out, in order, cut at [`LONGEST`] after sorting.
+    #[must_use]
+    pub fn sorted(mut self, sort: Sort) -> Sorted {
+        let mut seen = HashSet::with_capacity(self.repositories.len());
+        self.repositories.retain(|repository| seen.insert((repository.provider, repository.id.clone())));
+        drop(seen);
+        let total = self.repositories.len();
+        let mut repositories = order(self.repositories, sort);
+        repositories.truncate(LONGEST);
+        Sorted { repositories, total, missing: self.missing }
+    }
+}
+
+/// Repositories in the given order; equal ones by name, provider and id, so that the order never wavers.
+/// Times are compared as instants: hosts write them with offsets too. Without a time comes last.
+#[must_use]
+pub fn order(repositories: Vec<Repository>, sort: Sort) -> Vec<Repository> {
+    let time_of = |repository: &Repository| {
+        let text = match sort {
+            Sort::Pushed => repository.pushed_at.as_deref(),
+            Sort::Updated => repository.updated_at.as_deref(),
+            Sort::Created => repository.created_at.as_deref(),
+            Sort::FullName => None,
+        };
+        text.and_then(|text| OffsetDateTime::parse(text, &Rfc3339).ok())
+    };
+    let mut keyed: Vec<_> = repositories
+        .into_iter()
+        .map(|repository| (time_of(&repository), repository.full_name.to_ascii_lowercase(), repository))
+        .collect();
+    keyed.sort_unstable_by(|(time_a, name_a, a), (time_b, name_b, b)| {
+        // `None` is less than any time, so newest first puts it last.
+        let by_time = time_b.cmp(time_a);
+        by_time
+            .then_with(|| name_a.cmp(name_b))
+            .then_with(|| a.full_name.cmp(&b.full_name))
+            .then_with(|| a.provider.cmp(&b.provider))
+            .then_with(|| compare_ids(&a.id, &b.id))
+    });
+    keyed.into_iter().map(|(_, _, repository)| repository).collect()
+}
+
+/// Numeric ids by number, others as text.
+fn compare_ids(a: &str, b: &str) -> Ordering {
+    a.len().cmp(&b.len()).then_with(|| a.cmp(b))
+}
+
+/// A page of a sorted list; numbers count from 1. The second value tells whether another page follows.
+#[must_use]
+pub fn page(repositories: Vec<Repository>, page: u32, per_page: u32) -> (Vec<Repository>, bool) {
+    let per_page = usize::try_from(per_page).unwrap_or(usize::MAX).max(1);
+    let start = usize::try_from(page.max(1) - 1).unwrap_or(usize::MAX).saturating_mul(per_page);
+    let more = repositories.len() > start.saturating_add(per_page);
+    (repositories.into_iter().skip(start).take(per_page).collect(), more)
+}
+
+/// The host's own error in a token's or a call's failure.
+#[must_use]
+pub const fn host_error(error: &GithubError) -> Option<ProviderError> {
+    match error {
+        GithubError::Host(error) | GithubError::Token(TokenError::Host(error)) => Some(*error),
+        GithubError::Token(_) => None,
+    }
+}

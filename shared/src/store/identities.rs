@@ -1,0 +1,185 @@
+//! Users and the identities linked to them: `USER#<id>` / `IDENTITY#<provider>` for the user's view,
+//! `IDENTITY#<provider>#<subject>` for finding the user. Tokens are `provider_tokens`'.
+
+use serde::{Deserialize, Serialize};
+use ulid::Ulid;
+
+use super::table::{Key, Only, StoreError, Table, Write, text};
+use crate::clock::{Clock, NoEntropy, random};
+use crate::provider::ProviderType;
+
+/// A user: `usr_` and a ULID.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct UserId(String);
+
+impl UserId {
+    /// A new user's id.
+    ///
+    /// # Errors
+    /// [`NoEntropy`].
+    pub fn generate(clock: &Clock) -> Result<Self, NoEntropy> {
+        let random = u128::from_be_bytes(random()?);
+        Ok(Self(format!("usr_{}", Ulid::from_parts(clock.unix_millis(), random))))
+    }
+
+    /// The id as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    pub(super) fn partition(&self) -> String {
+        format!("USER#{}", self.0)
+    }
+}
+
+impl std::fmt::Display for UserId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A user's login at a host.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    /// The user.
+    pub user_id: UserId,
+    /// The host.
+    pub provider: ProviderType,
+    /// The host's own id of the account: numeric, or the subject of OpenID Connect.
+    pub subject: String,
+    /// Login, as the host wrote it last; may be renamed there.
+    pub login: String,
+    /// Picture.
+    pub avatar_url: Option<String>,
+    /// When it was linked, in Unix seconds.
+    pub linked_at: i64,
+}
+
+/// What became of linking an identity.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LinkOutcome {
+    /// It is this user's now, or was already.
+    Linked(Identity),
+    /// It belongs to another user.
+    OtherUsers,
+    /// The user has another identity at the same host.
+    OtherIdentity(Identity),
+}
+
+#[derive(Serialize, Deserialize)]
+struct Finder {
+    user_id: UserId,
+}
+
+#[derive(Serialize)]
+struct User<'a> {
+    user_id: &'a UserId,
+    created_at: i64,
+}
+
+fn finder_key(provider: ProviderType, subject: &str) -> Key {
+    Key::new(format!("IDENTITY#{provider}#{subject}"), "IDENTITY")
+}
+
+fn identity_key(user: &UserId, provider: ProviderType) -> Key {
+    Key::new(user.partition(), format!("IDENTITY#{provider}"))
+}
+
+impl Table {
+    /// The user whom an identity belongs to.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn user_of_identity(
+        &self,
+        provider: ProviderType,
+        subject: &str,
+    ) -> Result<Option<UserId>, StoreError> {
+        Ok(self.get::<Finder>(&finder_key(provider, subject)).await?.map(|finder| finder.user_id))
+    }
+
+    /// A user's identity at a host.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn identity(
+        &self,
+        user: &UserId,
+        provider: ProviderType,
+    ) -> Result<Option<Identity>, StoreError> {
+        self.get(&identity_key(user, provider)).await
+    }
+
+    /// All identities of a user.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn identities(&self, user: &UserId) -> Result<Vec<Identity>, StoreError> {
+        self.query(&user.partition(), "IDENTITY#").await
+    }
+
+    /// Makes an identity a user's, and the user if `new_user`; refreshes login and picture where it is
+    /// already. The finder, the identity and the user are one transaction.
+    ///
+    /// # Errors
+    /// [`StoreError`]; [`StoreError::Conflict`] when two sign-ins met: read again.
+    pub async fn link_identity(
+        &self,
+        identity: &Identity,
+        new_user: bool,
+    ) -> Result<LinkOutcome, StoreError> {
+        let finder = finder_key(identity.provider, &identity.subject);
+        let key = identity_key(&identity.user_id, identity.provider);
+        if !new_user {
+            match self.user_of_identity(identity.provider, &identity.subject).await? {
+                Some(user) if user != identity.user_id => return Ok(LinkOutcome::OtherUsers),
+                Some(_) => {
+                    let mut known = self.get::<Identity>(&key).await?.unwrap_or_else(|| identity.clone());
+                    known.login.clone_from(&identity.login);
+                    known.avatar_url.clone_from(&identity.avatar_url);
+                    let same_user = Only::IfEquals("user_id", text(identity.user_id.as_str()));
+                    self.transact(vec![
+                        Write::put(&finder, &Finder { user_id: identity.user_id.clone() }, same_user)?,
+                        Write::put(&key, &known, Only::Always)?,
+                    ])
+                    .await?;
+                    return Ok(LinkOutcome::Linked(known));
+                }
+                None => {
+                    if let Some(other) = self.get::<Identity>(&key).await? {
+                        return Ok(LinkOutcome::OtherIdentity(other));
+                    }
+                }
+            }
+        }
+        let mut writes = vec![
+            Write::put(&finder, &Finder { user_id: identity.user_id.clone() }, Only::IfAbsent)?,
+            Write::put(&key, identity, Only::IfAbsent)?,
+        ];
+        if new_user {
+            let user = User { user_id: &identity.user_id, created_at: identity.linked_at };
+            writes.push(Write::put(
+                &Key::new(identity.user_id.partition(), "USER"),
+                &user,
+                Only::IfAbsent,
+            )?);
+        }
+        self.transact(writes).await?;
+        Ok(LinkOutcome::Linked(identity.clone()))
+    }
+
+    /// Notes that the host calls the account otherwise now.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn rename_identity(
+        &self,
+        user: &UserId,
+        provider: ProviderType,
+        login: &str,
+    ) -> Result<(), StoreError> {
+        self.set(&identity_key(user, provider), &[("login", text(login))]).await
+    }
+}

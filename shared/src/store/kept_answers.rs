@@ -1,0 +1,80 @@
+//! Last good answers of a host, per user, served while the host is down (DESIGN 4) and never longer.
+//! Never shared between users; gone with the token that fetched them.
+
+use serde::{Deserialize, Serialize};
+
+use super::identities::UserId;
+use super::table::{Key, Only, StoreError, TRANSACTION, Table, Write};
+use crate::provider::ProviderType;
+
+/// A host's answer to a user.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptAnswer {
+    /// What was asked: the hash of the route, its query and the headers that change the answer.
+    pub request: String,
+    /// Headers that are passed on with it.
+    pub headers: Vec<(String, String)>,
+    /// Body, gzip.
+    #[serde(with = "serde_bytes")]
+    pub body: Vec<u8>,
+    /// When the host gave it, in Unix seconds.
+    pub fetched_at: i64,
+    /// TTL of the table, in Unix seconds.
+    pub expires_at: i64,
+}
+
+fn key(user: &UserId, provider: ProviderType, request: &str) -> Key {
+    Key::new(user.partition(), format!("ANSWER#{provider}#{request}"))
+}
+
+impl Table {
+    /// The last good answer to a request.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn kept_answer(
+        &self,
+        user: &UserId,
+        provider: ProviderType,
+        request: &str,
+    ) -> Result<Option<KeptAnswer>, StoreError> {
+        self.get(&key(user, provider, request)).await
+    }
+
+    /// Keeps an answer in place of an older one.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn keep_answer(
+        &self,
+        user: &UserId,
+        provider: ProviderType,
+        answer: &KeptAnswer,
+    ) -> Result<(), StoreError> {
+        let newer = Only::IfAbsentOrLess("fetched_at", answer.fetched_at);
+        match self.write(Write::put(&key(user, provider, &answer.request), answer, newer)?).await {
+            Ok(()) | Err(StoreError::Conflict) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Forgets all answers of a host to a user.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn forget_answers(&self, user: &UserId, provider: ProviderType) -> Result<(), StoreError> {
+        let kept: Vec<Kept> = self.query(&user.partition(), &format!("ANSWER#{provider}#")).await?;
+        for kept in kept.chunks(TRANSACTION) {
+            let writes = kept.iter().map(|kept| {
+                Write::Delete(key(user, provider, &kept.request), Only::Always)
+            });
+            self.transact(writes.collect()).await?;
+        }
+        Ok(())
+    }
+}
+
+#[derive(Deserialize)]
+struct Kept {
+    request: String,
+}

@@ -1,0 +1,76 @@
+//! Leases: one process at a time does a thing, and a process that died does not keep the others waiting.
+//! What is protected carries a version of its own (fencing), so that a late writer changes nothing.
+
+use serde::{Deserialize, Serialize};
+
+use super::identities::UserId;
+use super::table::{Key, Only, StoreError, Table, Write, text};
+use crate::clock::{Clock, NoEntropy, random};
+use crate::provider::ProviderType;
+
+/// The right to renew a user's token at a host, for a while.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lease {
+    /// Random: tells holders apart.
+    pub holder: String,
+    /// The version of the token that its holder set out to replace.
+    pub version: u64,
+    /// End, in Unix seconds.
+    pub held_until: i64,
+    /// TTL of the table, later than any use.
+    pub expires_at: i64,
+}
+
+fn key(user: &UserId, provider: ProviderType) -> Key {
+    Key::new(user.partition(), format!("LEASE#{provider}"))
+}
+
+impl Lease {
+    /// A lease of `seconds` from now.
+    ///
+    /// # Errors
+    /// [`NoEntropy`].
+    pub fn new(clock: &Clock, seconds: i64, version: u64) -> Result<Self, NoEntropy> {
+        let holder = format!("{:032x}", u128::from_be_bytes(random()?));
+        let now = clock.unix();
+        Ok(Self { holder, version, held_until: now + seconds, expires_at: now + 3600 })
+    }
+}
+
+impl Table {
+    /// Takes a lease if nobody holds it; false if somebody does.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn take_lease(
+        &self,
+        user: &UserId,
+        provider: ProviderType,
+        lease: &Lease,
+        now: i64,
+    ) -> Result<bool, StoreError> {
+        let free = Only::IfAbsentOrLess("held_until", now);
+        match self.write(Write::put(&key(user, provider), lease, free)?).await {
+            Ok(()) => Ok(true),
+            Err(StoreError::Conflict) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Gives a lease back; one that somebody else took over meanwhile is left alone.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn give_back_lease(
+        &self,
+        user: &UserId,
+        provider: ProviderType,
+        lease: &Lease,
+    ) -> Result<(), StoreError> {
+        let mine = Only::IfEquals("holder", text(&lease.holder));
+        match self.write(Write::Delete(key(user, provider), mine)).await {
+            Ok(()) | Err(StoreError::Conflict) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+}

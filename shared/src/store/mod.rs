@@ -1,0 +1,23 @@
+//! DynamoDB: one table, one module per kind of item (DESIGN 7). Knows no provider and no HTTP.
+//! Items that belong together are written together; every overwrite is conditional.
+
+mod api_keys;
+mod counters;
+mod identities;
+mod kept_answers;
+mod leases;
+mod mapping;
+mod provider_tokens;
+mod sessions;
+mod sign_ins;
+mod table;
+
+pub use api_keys::{ApiKey, ApiKeyId};
+pub use identities::{Identity, LinkOutcome, UserId};
+pub use kept_answers::KeptAnswer;
+pub use leases::Lease;
+pub use mapping::{MappingRow, Observed, Proof};
+pub use provider_tokens::ProviderToken;
+pub use sessions::Session;
+pub use sign_ins::SignIn;
+pub use table::{StoreError, Table};

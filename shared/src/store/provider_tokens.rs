@@ -1,0 +1,89 @@
+//! A user's tokens at the hosts, sealed. Every change carries the version that it replaces.
+//! Sealing and renewing are `identity`'s business.
+
+use serde::{Deserialize, Serialize};
+
+use super::identities::UserId;
+use super::table::{Key, Only, StoreError, Table, Write, number};
+use crate::provider::ProviderType;
+
+/// A user's token at one host.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProviderToken {
+    /// The host.
+    pub provider: ProviderType,
+    /// Counts every change of this item; part of the associated data of what is sealed.
+    pub version: u64,
+    /// The key of the ring that sealed it.
+    pub key_id: String,
+    /// The access token, sealed.
+    #[serde(with = "serde_bytes")]
+    pub sealed_access: Vec<u8>,
+    /// End of the access token, in Unix seconds; none for tokens that do not expire.
+    pub access_expires_at: Option<i64>,
+    /// The refresh token, sealed; none where the host gave none.
+    #[serde(default, with = "serde_bytes")]
+    pub sealed_refresh: Option<Vec<u8>>,
+    /// End of the refresh token, in Unix seconds.
+    pub refresh_expires_at: Option<i64>,
+    /// When the access token was obtained, in Unix seconds.
+    pub obtained_at: i64,
+    /// The host has ended it and it cannot be renewed: only a new sign-in helps.
+    #[serde(default)]
+    pub ended: bool,
+}
+
+fn key(user: &UserId, provider: ProviderType) -> Key {
+    Key::new(user.partition(), format!("TOKEN#{provider}"))
+}
+
+impl Table {
+    /// The token of a user at a host.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn provider_token(
+        &self,
+        user: &UserId,
+        provider: ProviderType,
+    ) -> Result<Option<ProviderToken>, StoreError> {
+        self.get(&key(user, provider)).await
+    }
+
+    /// All tokens of a user.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn provider_tokens(&self, user: &UserId) -> Result<Vec<ProviderToken>, StoreError> {
+        self.query(&user.partition(), "TOKEN#").await
+    }
+
+    /// Keeps a token in place of version `replaces`, or where there was none.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] when another version is there.
+    pub async fn put_provider_token(
+        &self,
+        user: &UserId,
+        token: &ProviderToken,
+        replaces: Option<u64>,
+    ) -> Result<(), StoreError> {
+        let only = replaces.map_or(Only::IfAbsent, |version| {
+            Only::IfEquals("version", number(i64::try_from(version).unwrap_or(i64::MAX)))
+        });
+        self.write(Write::put(&key(user, token.provider), token, only)?).await
+    }
+
+    /// Forgets a user's token at a host, and everything that was read with it.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn delete_provider_token(
+        &self,
+        user: &UserId,
+        provider: ProviderType,
+    ) -> Result<(), StoreError> {
+        self.write(Write::Delete(key(user, provider), Only::Always)).await?;
+        self.forget_answers(user, provider).await
+    }
+}

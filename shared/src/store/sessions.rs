@@ -1,0 +1,111 @@
+//! Browser sessions: found by the SHA-256 of the cookie's value, listed and ended by user.
+//! A dump of the table holds nothing that can be sent as a cookie.
+
+use serde::{Deserialize, Serialize};
+
+use super::identities::UserId;
+use super::table::{Key, Only, StoreError, TRANSACTION, Table, Write, number};
+
+/// A session.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Session {
+    /// SHA-256 of the cookie's value.
+    pub hash: String,
+    /// Whose it is.
+    pub user_id: UserId,
+    /// Start, in Unix seconds.
+    pub created_at: i64,
+    /// Last use that was noted, in Unix seconds.
+    pub seen_at: i64,
+    /// End without use, also the table's TTL; in Unix seconds.
+    pub expires_at: i64,
+    /// End whatever its use, in Unix seconds.
+    pub ends_at: i64,
+}
+
+fn key(hash: &str) -> Key {
+    Key::new(format!("SESSION#{hash}"), "SESSION")
+}
+
+fn user_key(user: &UserId, hash: &str) -> Key {
+    Key::new(user.partition(), format!("SESSION#{hash}"))
+}
+
+impl Table {
+    /// A session by its cookie's hash. Expired ones may still be there: the caller looks at the times.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn session(&self, hash: &str) -> Result<Option<Session>, StoreError> {
+        self.get(&key(hash)).await
+    }
+
+    /// Starts a session and ends the one that the browser had, in one transaction.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn start_session(
+        &self,
+        session: &Session,
+        previous: Option<&Session>,
+    ) -> Result<(), StoreError> {
+        let mut writes = vec![
+            Write::put(&key(&session.hash), session, Only::IfAbsent)?,
+            Write::put(&user_key(&session.user_id, &session.hash), session, Only::IfAbsent)?,
+        ];
+        if let Some(previous) = previous {
+            writes.extend(ending(previous));
+        }
+        self.transact(writes).await
+    }
+
+    /// Notes that a session is in use. A session that ended in the meantime stays ended.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] if it has ended.
+    pub async fn touch_session(
+        &self,
+        session: &Session,
+        seen_at: i64,
+        expires_at: i64,
+    ) -> Result<(), StoreError> {
+        let times = [("seen_at", number(seen_at)), ("expires_at", number(expires_at))];
+        // Listed first: were only the second write lost, the session would still be ended with the others.
+        self.set(&user_key(&session.user_id, &session.hash), &times).await?;
+        self.set(&key(&session.hash), &times).await
+    }
+
+    /// Ends a session.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn end_session(&self, session: &Session) -> Result<(), StoreError> {
+        self.transact(ending(session).into()).await
+    }
+
+    /// All sessions of a user, expired ones among them until the table drops them.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn sessions_of(&self, user: &UserId) -> Result<Vec<Session>, StoreError> {
+        self.query(&user.partition(), "SESSION#").await
+    }
+
+    /// Ends all sessions of a user.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn end_sessions_of(&self, user: &UserId) -> Result<(), StoreError> {
+        for sessions in self.sessions_of(user).await?.chunks(TRANSACTION / 2) {
+            self.transact(sessions.iter().flat_map(ending).collect()).await?;
+        }
+        Ok(())
+    }
+}
+
+fn ending(session: &Session) -> [Write; 2] {
+    [
+        Write::Delete(key(&session.hash), Only::Always),
+        Write::Delete(user_key(&session.user_id, &session.hash), Only::Always),
+    ]
+}

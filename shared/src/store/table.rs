@@ -1,0 +1,396 @@
+//! The table itself: keys, single reads, queries, conditional writes and transactions.
+//! What the items mean is in the modules beside this one.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, ReturnValue, TransactWriteItem};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// The index over `gsi1pk`, `gsi1sk`.
+pub(super) const GSI1: &str = "gsi1";
+/// What one transaction may hold (DynamoDB's limit).
+pub(super) const TRANSACTION: usize = 100;
+
+pub(super) type Item = HashMap<String, AttributeValue>;
+
+/// Why the table did not do its part.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// DynamoDB failed, throttled or did not answer; trying again later may help.
+    #[error("DynamoDB {operation} failed: {reason}")]
+    Unavailable {
+        /// The operation.
+        operation: &'static str,
+        /// The error's code or kind.
+        reason: String,
+    },
+    /// Somebody else wrote in between; the caller reads again and decides.
+    #[error("the item has changed in the meantime")]
+    Conflict,
+    /// An item is not of the form that this version writes.
+    #[error("an item of kind {kind} is damaged: {reason}")]
+    Damaged {
+        /// The kind, from its sort key.
+        kind: String,
+        /// What serde says; names fields, not values.
+        reason: String,
+    },
+}
+
+/// The service's one table.
+#[derive(Clone, Debug)]
+pub struct Table {
+    client: Client,
+    name: Arc<str>,
+}
+
+/// The primary key of an item.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Key {
+    pub(super) pk: String,
+    pub(super) sk: String,
+}
+
+impl Key {
+    pub(super) fn new(pk: impl Into<String>, sk: impl Into<String>) -> Self {
+        Self { pk: pk.into(), sk: sk.into() }
+    }
+
+    fn attributes(&self) -> Item {
+        HashMap::from([("pk".to_owned(), text(&self.pk)), ("sk".to_owned(), text(&self.sk))])
+    }
+}
+
+/// When a write is allowed to happen.
+#[derive(Clone, Debug)]
+pub(super) enum Only {
+    /// The key is free.
+    IfAbsent,
+    /// The key is taken.
+    IfPresent,
+    /// This attribute has this value.
+    IfEquals(&'static str, AttributeValue),
+    /// The key is free, or the number in this attribute is less than this.
+    IfAbsentOrLess(&'static str, i64),
+    /// Whatever is there: for items whose old value does not matter.
+    Always,
+}
+
+impl Only {
+    fn expression(self) -> (Option<String>, Option<HashMap<String, String>>, Option<Item>) {
+        let attribute = |name: &str| Some(HashMap::from([("#condition".to_owned(), name.to_owned())]));
+        let value = |value| Some(HashMap::from([(":condition".to_owned(), value)]));
+        match self {
+            Self::Always => (None, None, None),
+            Self::IfAbsent => (Some("attribute_not_exists(pk)".to_owned()), None, None),
+            Self::IfPresent => (Some("attribute_exists(pk)".to_owned()), None, None),
+            Self::IfEquals(name, wanted) => {
+                (Some("#condition = :condition".to_owned()), attribute(name), value(wanted))
+            }
+            Self::IfAbsentOrLess(name, bound) => (
+                Some("attribute_not_exists(pk) OR #condition < :condition".to_owned()),
+                attribute(name),
+                value(number(bound)),
+            ),
+        }
+    }
+}
+
+/// One part of a transaction.
+#[derive(Clone, Debug)]
+pub(super) enum Write {
+    Put(Item, Only),
+    Delete(Key, Only),
+}
+
+impl Write {
+    /// Puts `row` under `key`.
+    pub(super) fn put(key: &Key, row: &impl Serialize, only: Only) -> Result<Self, StoreError> {
+        Ok(Self::Put(to_item(key, row)?, only))
+    }
+}
+
+pub(super) fn text(value: impl Into<String>) -> AttributeValue {
+    AttributeValue::S(value.into())
+}
+
+pub(super) fn number(value: i64) -> AttributeValue {
+    AttributeValue::N(value.to_string())
+}
+
+pub(super) fn to_item(key: &Key, row: &impl Serialize) -> Result<Item, StoreError> {
+    let mut item: Item = serde_dynamo::to_item(row).map_err(|error| damaged(&key.sk, &error))?;
+    // DynamoDB stores NULL as a value; an absent optional is simply not there.
+    item.retain(|_, value| !value.is_null());
+    item.extend(key.attributes());
+    Ok(item)
+}
+
+pub(super) fn from_item<T: DeserializeOwned>(item: Item) -> Result<T, StoreError> {
+    let sk = item.get("sk").and_then(|value| value.as_s().ok()).cloned().unwrap_or_default();
+    serde_dynamo::from_item(item).map_err(|error| damaged(&sk, &error))
+}
+
+fn damaged(sk: &str, error: &serde_dynamo::Error) -> StoreError {
+    let kind = sk.split('#').next().unwrap_or_default().to_owned();
+    StoreError::Damaged { kind, reason: error.to_string() }
+}
+
+fn failed<E: ProvideErrorMetadata, R>(operation: &'static str) -> impl Fn(SdkError<E, R>) -> StoreError {
+    move |error| {
+        let code = error.as_service_error().and_then(ProvideErrorMetadata::code);
+        match code {
+            Some("ConditionalCheckFailedException" | "TransactionConflictException") => StoreError::Conflict,
+            code => StoreError::Unavailable {
+                operation,
+                reason: code.unwrap_or_else(|| kind_of(&error)).to_owned(),
+            },
+        }
+    }
+}
+
+fn kind_of<E, R>(error: &SdkError<E, R>) -> &'static str {
+    match error {
+        SdkError::TimeoutError(_) => "timeout",
+        SdkError::DispatchFailure(_) => "no connection",
+        SdkError::ResponseError(_) => "unreadable answer",
+        SdkError::ConstructionFailure(_) => "the request cannot be built",
+        _ => "error without a code",
+    }
+}
+
+impl Table {
+    /// The table of that name.
+    #[must_use]
+    pub fn new(client: Client, name: &str) -> Self {
+        Self { client, name: name.into() }
+    }
+
+    /// Its name; part of the associated data of sealed tokens.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The cheapest valid request, made while starting so that the first caller finds a connection.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn connect(&self) -> Result<(), StoreError> {
+        self.get::<serde::de::IgnoredAny>(&Key::new("CONNECT", "CONNECT")).await.map(drop)
+    }
+
+    /// An item, as it is now (strongly consistent).
+    pub(super) async fn get<T: DeserializeOwned>(&self, key: &Key) -> Result<Option<T>, StoreError> {
+        let answer = self
+            .client
+            .get_item()
+            .table_name(&*self.name)
+            .set_key(Some(key.attributes()))
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(failed("GetItem"))?;
+        answer.item.map(from_item).transpose()
+    }
+
+    /// All items of a partition whose sort keys begin so, in order, all pages, strongly consistent.
+    pub(super) async fn query<T: DeserializeOwned>(
+        &self,
+        pk: &str,
+        prefix: &str,
+    ) -> Result<Vec<T>, StoreError> {
+        let mut start = None;
+        let mut rows = Vec::new();
+        loop {
+            let answer = self
+                .client
+                .query()
+                .table_name(&*self.name)
+                .consistent_read(true)
+                .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
+                .expression_attribute_values(":pk", text(pk))
+                .expression_attribute_values(":prefix", text(prefix))
+                .set_exclusive_start_key(start)
+                .send()
+                .await
+                .map_err(failed("Query"))?;
+            for item in answer.items.unwrap_or_default() {
+                rows.push(from_item(item)?);
+            }
+            start = answer.last_evaluated_key;
+            if start.is_none() {
+                return Ok(rows);
+            }
+        }
+    }
+
+    /// One write.
+    pub(super) async fn write(&self, write: Write) -> Result<(), StoreError> {
+        match write {
+            Write::Put(item, only) => {
+                let (condition, names, values) = only.expression();
+                self.client
+                    .put_item()
+                    .table_name(&*self.name)
+                    .set_item(Some(item))
+                    .set_condition_expression(condition)
+                    .set_expression_attribute_names(names)
+                    .set_expression_attribute_values(values)
+                    .send()
+                    .await
+                    .map_err(failed("PutItem"))?;
+            }
+            Write::Delete(key, only) => {
+                let (condition, names, values) = only.expression();
+                self.client
+                    .delete_item()
+                    .table_name(&*self.name)
+                    .set_key(Some(key.attributes()))
+                    .set_condition_expression(condition)
+                    .set_expression_attribute_names(names)
+                    .set_expression_attribute_values(values)
+                    .send()
+                    .await
+                    .map_err(failed("DeleteItem"))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Deletes an item and gives what it was; `None` when it was not there (any more). Of several callers
+    /// at once exactly one is given the item.
+    pub(super) async fn take<T: DeserializeOwned>(&self, key: &Key) -> Result<Option<T>, StoreError> {
+        let answer = self
+            .client
+            .delete_item()
+            .table_name(&*self.name)
+            .set_key(Some(key.attributes()))
+            .return_values(ReturnValue::AllOld)
+            .send()
+            .await
+            .map_err(failed("DeleteItem"))?;
+        answer.attributes.filter(|item| !item.is_empty()).map(from_item).transpose()
+    }
+
+    /// Adds to a number, from zero where there is none, and gives the new value.
+    pub(super) async fn add(
+        &self,
+        key: &Key,
+        attribute: &'static str,
+        by: i64,
+    ) -> Result<i64, StoreError> {
+        let answer = self
+            .client
+            .update_item()
+            .table_name(&*self.name)
+            .set_key(Some(key.attributes()))
+            .update_expression("ADD #attribute :by")
+            .expression_attribute_names("#attribute", attribute)
+            .expression_attribute_values(":by", number(by))
+            .return_values(ReturnValue::UpdatedNew)
+            .send()
+            .await
+            .map_err(failed("UpdateItem"))?;
+        answer
+            .attributes
+            .as_ref()
+            .and_then(|attributes| attributes.get(attribute)?.as_n().ok()?.parse().ok())
+            .ok_or_else(|| StoreError::Damaged {
+                kind: key.sk.clone(),
+                reason: format!("{attribute} is no number"),
+            })
+    }
+
+    /// Sets attributes of an item that is there.
+    pub(super) async fn set(
+        &self,
+        key: &Key,
+        attributes: &[(&'static str, AttributeValue)],
+    ) -> Result<(), StoreError> {
+        let assignments: Vec<String> =
+            (0..attributes.len()).map(|index| format!("#a{index} = :v{index}")).collect();
+        let mut update = self
+            .client
+            .update_item()
+            .table_name(&*self.name)
+            .set_key(Some(key.attributes()))
+            .condition_expression("attribute_exists(pk)")
+            .update_expression(format!("SET {}", assignments.join(", ")));
+        for (index, (name, value)) in attributes.iter().enumerate() {
+            update = update
+                .expression_attribute_names(format!("#a{index}"), *name)
+                .expression_attribute_values(format!(":v{index}"), value.clone());
+        }
+        update.send().await.map_err(failed("UpdateItem"))?;
+        Ok(())
+    }
+
+    /// All writes or none. [`StoreError::Conflict`] when a condition does not hold or another transaction
+    /// is at the same items.
+    pub(super) async fn transact(&self, writes: Vec<Write>) -> Result<(), StoreError> {
+        debug_assert!(writes.len() <= TRANSACTION, "a transaction holds at most 100 writes");
+        let mut items = Vec::with_capacity(writes.len());
+        for write in writes {
+            items.push(self.transact_item(write)?);
+        }
+        let sent = self.client.transact_write_items().set_transact_items(Some(items)).send().await;
+        match sent {
+            Ok(_) => Ok(()),
+            Err(error) => match error.as_service_error() {
+                Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => {
+                    let reasons = cancelled.cancellation_reasons();
+                    let other = reasons.iter().filter_map(|reason| reason.code()).find(|code| {
+                        !matches!(*code, "None" | "ConditionalCheckFailed" | "TransactionConflict")
+                    });
+                    Err(match other {
+                        None => StoreError::Conflict,
+                        Some(code) => StoreError::Unavailable {
+                            operation: "TransactWriteItems",
+                            reason: code.to_owned(),
+                        },
+                    })
+                }
+                _ => Err(failed("TransactWriteItems")(error)),
+            },
+        }
+    }
+
+    fn transact_item(&self, write: Write) -> Result<TransactWriteItem, StoreError> {
+        let unbuilt = |error: aws_sdk_dynamodb::error::BuildError| StoreError::Unavailable {
+            operation: "TransactWriteItems",
+            reason: error.to_string(),
+        };
+        Ok(match write {
+            Write::Put(item, only) => {
+                let (condition, names, values) = only.expression();
+                let put = Put::builder()
+                    .table_name(&*self.name)
+                    .set_item(Some(item))
+                    .set_condition_expression(condition)
+                    .set_expression_attribute_names(names)
+                    .set_expression_attribute_values(values)
+                    .build()
+                    .map_err(unbuilt)?;
+                TransactWriteItem::builder().put(put).build()
+            }
+            Write::Delete(key, only) => {
+                let (condition, names, values) = only.expression();
+                let delete = Delete::builder()
+                    .table_name(&*self.name)
+                    .set_key(Some(key.attributes()))
+                    .set_condition_expression(condition)
+                    .set_expression_attribute_names(names)
+                    .set_expression_attribute_values(values)
+                    .build()
+                    .map_err(unbuilt)?;
+                TransactWriteItem::builder().delete(delete).build()
+            }
+        })
+    }
+}
