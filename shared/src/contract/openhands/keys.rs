@@ -1,0 +1,112 @@
+//! The answers of `/api/keys`: a key is shown once, when it is made; later only what tells it from others.
+//! The routes are ours (DESIGN 4), their form is that of the OpenHands family.
+
+use http::StatusCode;
+use serde::Serialize;
+use time::OffsetDateTime;
+
+use crate::contract::{Family, Response, date, empty};
+
+/// A key at the moment it is made: the only answer that ever holds it.
+#[derive(Clone, Serialize)]
+pub struct NewKey {
+    /// What `DELETE /api/keys/{id}` takes.
+    pub id: String,
+    /// The user's name for it.
+    pub name: String,
+    /// Its first characters, by which it is recognised in the list.
+    pub prefix: String,
+    /// The key itself.
+    pub key: String,
+    /// When it was made.
+    #[serde(serialize_with = "date::moment")]
+    pub created_at: OffsetDateTime,
+}
+
+impl std::fmt::Debug for NewKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("NewKey").field("id", &self.id).field("prefix", &self.prefix).finish_non_exhaustive()
+    }
+}
+
+/// A key in the list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct KeyRow {
+    /// What `DELETE /api/keys/{id}` takes.
+    pub id: String,
+    /// The user's name for it.
+    pub name: String,
+    /// Its first characters.
+    pub prefix: String,
+    /// When it was made.
+    #[serde(serialize_with = "date::moment")]
+    pub created_at: OffsetDateTime,
+    /// When it last proved a caller, `null` for never.
+    #[serde(serialize_with = "date::optional")]
+    pub last_used_at: Option<OffsetDateTime>,
+}
+
+/// 201 with the key.
+#[must_use]
+pub fn created(key: &NewKey) -> Response {
+    Family::OpenHands.json(StatusCode::CREATED, key)
+}
+
+/// 200 with the user's keys.
+#[must_use]
+pub fn list(keys: &[KeyRow]) -> Response {
+    Family::OpenHands.json(StatusCode::OK, &keys)
+}
+
+/// 204: the key has ended.
+#[must_use]
+pub fn deleted() -> Response {
+    empty(StatusCode::NO_CONTENT)
+}
+
+#[cfg(test)]
+mod tests {
+    use time::macros::datetime;
+
+    use super::{KeyRow, NewKey, created, deleted, list};
+    use crate::contract::testing::wire;
+
+    fn new_key() -> NewKey {
+        NewKey {
+            id: "key_01J".to_owned(),
+            name: "laptop".to_owned(),
+            prefix: "gi_abcd".to_owned(),
+            key: "gi_abcdefgh".to_owned(),
+            created_at: datetime!(2024-03-20 10:00:00 UTC),
+        }
+    }
+
+    #[test]
+    fn a_new_key_is_answered_once_with_its_secret() {
+        insta::assert_snapshot!(wire(&created(&new_key())), @"");
+    }
+
+    #[test]
+    fn the_list_holds_no_secret() {
+        let key = new_key();
+        let used = KeyRow {
+            id: key.id,
+            name: key.name,
+            prefix: key.prefix,
+            created_at: key.created_at,
+            last_used_at: Some(datetime!(2024-03-21 08:30:00 UTC)),
+        };
+        let unused = KeyRow { last_used_at: None, ..used.clone() };
+        insta::assert_snapshot!(wire(&list(&[used, unused])), @"");
+    }
+
+    #[test]
+    fn ending_a_key_answers_without_a_body() {
+        insta::assert_snapshot!(wire(&deleted()), @"");
+    }
+
+    #[test]
+    fn the_debug_form_of_a_new_key_hides_the_key() {
+        assert!(!format!("{:?}", new_key()).contains("gi_abcdefgh"));
+    }
+}
