@@ -1,15 +1,16 @@
 //! Secrets Manager, cached in the process: five minutes, and re-read early when a key fails.
 //! What a secret means is beside its type; here it is only text.
 
+pub(crate) mod fields;
+mod source;
+
 use std::collections::HashMap;
-use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use aws_sdk_secretsmanager::error::ProvideErrorMetadata;
-use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueError;
-use futures::future::BoxFuture;
 use secrecy::{ExposeSecret, SecretString};
+
+pub use source::SecretSource;
 
 use crate::clock::Clock;
 
@@ -40,40 +41,6 @@ pub enum SecretsError {
         /// Which field, what is wrong with it and what was expected; never a part of the value.
         what: String,
     },
-}
-
-/// Where secrets come from; Secrets Manager outside tests.
-pub trait SecretSource: fmt::Debug + Send + Sync {
-    /// The current value of one secret.
-    fn read<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<SecretString, SecretsError>>;
-}
-
-impl SecretSource for aws_sdk_secretsmanager::Client {
-    fn read<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<SecretString, SecretsError>> {
-        Box::pin(async move {
-            let answer = self.get_secret_value().secret_id(id).send().await.map_err(|error| {
-                match error.as_service_error() {
-                    Some(GetSecretValueError::ResourceNotFoundException(_)) => {
-                        SecretsError::NotFound(id.to_owned())
-                    }
-                    service => SecretsError::Unavailable {
-                        secret: id.to_owned(),
-                        reason: service
-                            .and_then(ProvideErrorMetadata::code)
-                            .unwrap_or("no answer")
-                            .to_owned(),
-                    },
-                }
-            })?;
-            let text = answer.secret_string.or_else(|| {
-                answer.secret_binary.and_then(|bytes| String::from_utf8(bytes.into_inner()).ok())
-            });
-            text.map(SecretString::from).ok_or_else(|| SecretsError::Malformed {
-                secret: id.to_owned(),
-                what: "it is empty or not text".to_owned(),
-            })
-        })
-    }
 }
 
 /// The process's cache of secrets; clones share it.
@@ -259,3 +226,6 @@ impl<T: FromSecret> Secret<T> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -197,6 +197,10 @@ pub(super) fn parse_base_url(text: &str) -> Result<Url, &'static str> {
         return Err("does not start with https://");
     }
     let mut url = Url::parse(text).map_err(|_| "is not a URL")?;
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
+    if url.domain().is_some_and(|name| !name.chars().all(plain)) {
+        return Err("contains a host name with characters that none has");
+    }
     if !url.username().is_empty() || url.password().is_some() || text.contains('@') {
         return Err("contains a user name or password");
     }

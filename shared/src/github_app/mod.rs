@@ -1,2 +1,13 @@
 //! Acting as the GitHub App: its credentials and the JWTs signed with them.
 //! Calls that carry a user's token are `provider::github`'s.
+
+mod app;
+mod credentials;
+mod jwt;
+mod private_key;
+pub mod ring_provider;
+
+pub use app::{GithubApp, GithubAppError};
+pub use credentials::AppCredentials;
+pub use jwt::{AppJwt, IssuedJwt, SigningFailed, is_clock_skew, is_unknown_key, verify};
+pub use private_key::{KeyId, PrivateKey, PrivateKeyProblem};
