@@ -1,6 +1,7 @@
 //! The core of git-installations: everything that more than one function needs.
 //! Handlers live in `functions/*`; what only runs on a developer's machine lives in `local`.
 
+pub mod aws;
 pub mod clock;
 pub mod config;
 pub mod contract;
@@ -9,3 +10,5 @@ pub mod github_app;
 pub mod identity;
 pub mod provider;
 pub mod secrets;
+pub mod service;
+pub mod store;

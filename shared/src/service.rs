@@ -14,10 +14,10 @@ use crate::contract::Request;
 use crate::failure::Failure;
 use crate::github_app::{GithubApp, GithubAppError};
 use crate::identity::sealing::{KeyRing, SealError};
+use crate::provider::ProviderType;
 use crate::provider::github::{Github, GithubError, GithubOauth};
 use crate::provider::token::TokenError;
 use crate::provider::upstream::{Budget, ClientError, Upstream, http_client};
-use crate::provider::ProviderType;
 use crate::secrets::{Secret, Secrets, SecretsError};
 use crate::store::{StoreError, Table};
 

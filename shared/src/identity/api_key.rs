@@ -18,11 +18,7 @@ const NOTE_SECONDS: i64 = 600;
 ///
 /// # Errors
 /// [`Failure`]; [`Failure::Forbidden`] when the user has [`MOST`] keys.
-pub async fn create(
-    service: &Service,
-    user: &UserId,
-    name: &str,
-) -> Result<(ApiKey, SecretToken), Failure> {
+pub async fn create(service: &Service, user: &UserId, name: &str) -> Result<(ApiKey, SecretToken), Failure> {
     if service.table.api_keys_of(user).await?.len() >= MOST {
         return Err(Failure::Forbidden("there are 50 API keys, the most a user may have; end one first"));
     }

@@ -127,9 +127,8 @@ pub async fn github(service: &Service, request: &Request) -> Result<GithubCaller
     match credential(request.headers())? {
         Credential::Bearer(token) if !token.starts_with(api_key::PREFIX) => {
             // Whether it is a user's token, GitHub knows; what cannot be one is not sent on.
-            let plausible = !token.is_empty()
-                && token.len() <= 1024
-                && token.bytes().all(|byte| byte.is_ascii_graphic());
+            let plausible =
+                !token.is_empty() && token.len() <= 1024 && token.bytes().all(|byte| byte.is_ascii_graphic());
             if plausible {
                 Ok(GithubCaller::UserToken(token.to_owned().into()))
             } else {
@@ -167,9 +166,8 @@ pub async fn app(service: &Service, request: &Request) -> Result<AppCaller, Fail
 }
 
 async fn by_api_key(service: &Service, text: &str) -> Result<SignedIn, Failure> {
-    let key = api_key::find(service, text)
-        .await?
-        .ok_or(Failure::Unauthenticated(CredentialProblem::Invalid))?;
+    let key =
+        api_key::find(service, text).await?.ok_or(Failure::Unauthenticated(CredentialProblem::Invalid))?;
     Ok(SignedIn { user: key.user_id, by: ProvedBy::ApiKey(key.id) })
 }
 

@@ -140,11 +140,7 @@ enum Renewal {
 
 /// Renews a token if nobody else does. The refresh token is single use, so: lease, read again, ask the
 /// host, write in place of the version that was read, give the lease back.
-async fn renew(
-    service: Arc<Service>,
-    user: UserId,
-    seen: ProviderToken,
-) -> Result<Renewal, TokenError> {
+async fn renew(service: Arc<Service>, user: UserId, seen: ProviderToken) -> Result<Renewal, TokenError> {
     let provider = seen.provider;
     let lease = Lease::new(&service.clock, LEASE_SECONDS, seen.version)
         .map_err(|error| TokenError::Unavailable(error.to_string()))?;
@@ -158,11 +154,7 @@ async fn renew(
     outcome.map(|()| Renewal::Look)
 }
 
-async fn renew_as_holder(
-    service: &Service,
-    user: &UserId,
-    seen: &ProviderToken,
-) -> Result<(), TokenError> {
+async fn renew_as_holder(service: &Service, user: &UserId, seen: &ProviderToken) -> Result<(), TokenError> {
     let provider = seen.provider;
     let row = service.table.provider_token(user, provider).await?.ok_or(TokenError::NotLinked)?;
     if row.version != seen.version {
@@ -175,10 +167,8 @@ async fn renew_as_holder(
     }
     let sealed = Sealed { key_id: row.key_id.clone(), bytes: sealed };
     let refresh = open(service, user, &row, "refresh", &sealed).await?;
-    let oauth = service
-        .github_oauth()
-        .await
-        .map_err(|failure| TokenError::Unavailable(failure.to_string()))?;
+    let oauth =
+        service.github_oauth().await.map_err(|failure| TokenError::Unavailable(failure.to_string()))?;
     let budget = Budget::new(Instant::now() + RENEWAL, 1);
     match service.github.refresh(&oauth, &refresh, &budget).await {
         Ok(grant) => keep_renewed(service, user, &row, &grant).await,

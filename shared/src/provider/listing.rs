@@ -96,8 +96,7 @@ async fn installation_repositories<T: TokenSource>(
     source: &T,
     budget: &Budget,
 ) -> (Vec<Repository>, Option<GithubError>) {
-    let page =
-        |page| github.installation_repositories(installation, page, MAX_PER_PAGE, source, budget);
+    let page = |page| github.installation_repositories(installation, page, MAX_PER_PAGE, source, budget);
     let first = match page(1).await {
         Ok(first) => first,
         Err(error) => return (Vec::new(), Some(error)),

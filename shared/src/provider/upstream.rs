@@ -193,12 +193,7 @@ impl Upstream {
         }
     }
 
-    async fn attempt(
-        &self,
-        provider: ProviderType,
-        call: &Call,
-        budget: &Budget,
-    ) -> Result<Answer, Attempt> {
+    async fn attempt(&self, provider: ProviderType, call: &Call, budget: &Budget) -> Result<Answer, Attempt> {
         let failed = |error, retry| Attempt::Failed { error, retry };
         let _permit = budget.permits[provider as usize]
             .acquire()

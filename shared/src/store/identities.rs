@@ -160,11 +160,7 @@ impl Table {
         ];
         if new_user {
             let user = User { user_id: &identity.user_id, created_at: identity.linked_at };
-            writes.push(Write::put(
-                &Key::new(identity.user_id.partition(), "USER"),
-                &user,
-                Only::IfAbsent,
-            )?);
+            writes.push(Write::put(&Key::new(identity.user_id.partition(), "USER"), &user, Only::IfAbsent)?);
         }
         self.transact(writes).await?;
         Ok(LinkOutcome::Linked(identity.clone()))

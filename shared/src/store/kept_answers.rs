@@ -65,9 +65,8 @@ impl Table {
     pub async fn forget_answers(&self, user: &UserId, provider: ProviderType) -> Result<(), StoreError> {
         let kept: Vec<Kept> = self.query(&user.partition(), &format!("ANSWER#{provider}#")).await?;
         for kept in kept.chunks(TRANSACTION) {
-            let writes = kept.iter().map(|kept| {
-                Write::Delete(key(user, provider, &kept.request), Only::Always)
-            });
+            let writes =
+                kept.iter().map(|kept| Write::Delete(key(user, provider, &kept.request), Only::Always));
             self.transact(writes.collect()).await?;
         }
         Ok(())

@@ -1,6 +1,7 @@
 //! Sign-ins under way: what must be known again when the browser comes back from the host.
-//! Found by the SHA-256 of `state`, given out once, ended by the table after ten minutes.
+//! Found by the SHA-256 of `state`, used once, ended after ten minutes.
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use serde::{Deserialize, Serialize};
 
 use super::table::{Key, Only, StoreError, Table, Write};
@@ -22,7 +23,11 @@ pub struct SignIn {
     pub key_id: String,
     /// Where the browser goes afterwards: a relative path.
     pub return_to: String,
-    /// End, also the table's TTL; in Unix seconds.
+    /// When the browser is too late, in Unix seconds.
+    pub ends_at: i64,
+    /// It has been used; remembered so that a second use is told from a state nobody made.
+    pub used: bool,
+    /// The table's TTL, in Unix seconds.
     pub expires_at: i64,
 }
 
@@ -47,11 +52,16 @@ impl Table {
         self.get(&key(state_hash)).await
     }
 
-    /// Uses a sign-in up: of any number of callers exactly one is given it.
+    /// Uses a sign-in up: of any number of callers exactly one is told `true`.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn take_sign_in(&self, state_hash: &str) -> Result<Option<SignIn>, StoreError> {
-        self.take(&key(state_hash)).await
+    pub async fn use_sign_in(&self, state_hash: &str) -> Result<bool, StoreError> {
+        let unused = Only::IfEquals("used", AttributeValue::Bool(false));
+        match self.set_only(&key(state_hash), &[("used", AttributeValue::Bool(true))], unused).await {
+            Ok(()) => Ok(true),
+            Err(StoreError::Conflict) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 }

@@ -11,8 +11,6 @@ use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, ReturnValue, Transact
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// The index over `gsi1pk`, `gsi1sk`.
-pub(super) const GSI1: &str = "gsi1";
 /// What one transaction may hold (DynamoDB's limit).
 pub(super) const TRANSACTION: usize = 100;
 
@@ -263,28 +261,8 @@ impl Table {
         Ok(())
     }
 
-    /// Deletes an item and gives what it was; `None` when it was not there (any more). Of several callers
-    /// at once exactly one is given the item.
-    pub(super) async fn take<T: DeserializeOwned>(&self, key: &Key) -> Result<Option<T>, StoreError> {
-        let answer = self
-            .client
-            .delete_item()
-            .table_name(&*self.name)
-            .set_key(Some(key.attributes()))
-            .return_values(ReturnValue::AllOld)
-            .send()
-            .await
-            .map_err(failed("DeleteItem"))?;
-        answer.attributes.filter(|item| !item.is_empty()).map(from_item).transpose()
-    }
-
     /// Adds to a number, from zero where there is none, and gives the new value.
-    pub(super) async fn add(
-        &self,
-        key: &Key,
-        attribute: &'static str,
-        by: i64,
-    ) -> Result<i64, StoreError> {
+    pub(super) async fn add(&self, key: &Key, attribute: &'static str, by: i64) -> Result<i64, StoreError> {
         let answer = self
             .client
             .update_item()
@@ -313,14 +291,27 @@ impl Table {
         key: &Key,
         attributes: &[(&'static str, AttributeValue)],
     ) -> Result<(), StoreError> {
+        self.set_only(key, attributes, Only::IfPresent).await
+    }
+
+    /// Sets attributes of an item if a condition holds.
+    pub(super) async fn set_only(
+        &self,
+        key: &Key,
+        attributes: &[(&'static str, AttributeValue)],
+        only: Only,
+    ) -> Result<(), StoreError> {
         let assignments: Vec<String> =
             (0..attributes.len()).map(|index| format!("#a{index} = :v{index}")).collect();
+        let (condition, names, values) = only.expression();
         let mut update = self
             .client
             .update_item()
             .table_name(&*self.name)
             .set_key(Some(key.attributes()))
-            .condition_expression("attribute_exists(pk)")
+            .set_condition_expression(condition)
+            .set_expression_attribute_names(names)
+            .set_expression_attribute_values(values)
             .update_expression(format!("SET {}", assignments.join(", ")));
         for (index, (name, value)) in attributes.iter().enumerate() {
             update = update

@@ -199,8 +199,7 @@ impl Github {
         let mut headers = HeaderMap::new();
         super::with_defaults(&mut headers);
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        let basic =
-            STANDARD.encode(format!("{}:{}", oauth.client_id, oauth.client_secret.expose_secret()));
+        let basic = STANDARD.encode(format!("{}:{}", oauth.client_id, oauth.client_secret.expose_secret()));
         let mut authorization = HeaderValue::try_from(format!("Basic {basic}"))
             .map_err(|_| ProviderError::BadResponse { status: 0 })?;
         authorization.set_sensitive(true);
