@@ -1,7 +1,7 @@
 //! Where and why Python's `json` module says that a text is not JSON (Python 3.12, `json/decoder.py`).
 //! FastAPI passes both on to the client; positions count characters from 0.
 
-/// Deeper texts are not looked into; `serde_json` refuses them as well.
+/// No value is expected deeper than this; `serde_json` refuses such texts as well.
 const MAX_DEPTH: usize = 128;
 
 /// Python's `JSONDecodeError`.
