@@ -107,7 +107,15 @@ mod tests {
 
     #[test]
     fn a_row_has_ten_keys_in_order_with_an_integer_id_and_dates_in_utc() {
-        insta::assert_snapshot!(wire(&installations(&[row()])), @"");
+        insta::assert_snapshot!(wire(&installations(&[row()])), @r#"
+        200 OK
+        cache-control: no-store
+        content-type: application/json
+        vary: Cookie, Authorization, X-Session-API-Key
+        x-content-type-options: nosniff
+
+        [{"id":1,"neptun_user_id":"user123","github_installation_id":"12345678","github_account_name":"octocat","github_account_type":"User","github_account_avatar_url":"https://avatars.githubusercontent.com/u/583231","repository_selection":"selected","suspended_at":null,"created_at":"2024-03-20T10:00:00Z","updated_at":"2024-03-20T10:00:00Z"}]
+        "#);
     }
 
     #[test]
@@ -120,7 +128,20 @@ mod tests {
             suspended_at: Some(datetime!(2024-04-01 00:00:00 UTC)),
             ..row()
         };
-        insta::assert_json_snapshot!(bare, @"");
+        insta::assert_json_snapshot!(bare, @r#"
+        {
+          "id": 1,
+          "neptun_user_id": "user123",
+          "github_installation_id": "12345678",
+          "github_account_name": null,
+          "github_account_type": null,
+          "github_account_avatar_url": null,
+          "repository_selection": null,
+          "suspended_at": "2024-04-01T00:00:00Z",
+          "created_at": "2024-03-20T10:00:00Z",
+          "updated_at": "2024-03-20T10:00:00Z"
+        }
+        "#);
     }
 
     #[test]
@@ -136,7 +157,15 @@ mod tests {
 
     #[test]
     fn an_unknown_user_gets_the_seeds_answer() {
-        insta::assert_snapshot!(wire(&failure(&Failure::NotFound("user"))), @"");
+        insta::assert_snapshot!(wire(&failure(&Failure::NotFound("user"))), @r#"
+        404 Not Found
+        cache-control: no-store
+        content-type: application/json
+        vary: Cookie, Authorization, X-Session-API-Key
+        x-content-type-options: nosniff
+
+        {"statusCode":404,"statusMessage":"Not Found","data":{"message":"User not found"}}
+        "#);
     }
 
     #[test]
@@ -148,6 +177,14 @@ mod tests {
             input: Value::from("x"),
             context: None,
         }]);
-        insta::assert_snapshot!(wire(&failure(&malformed)), @"");
+        insta::assert_snapshot!(wire(&failure(&malformed)), @r#"
+        404 Not Found
+        cache-control: no-store
+        content-type: application/json
+        vary: Cookie, Authorization, X-Session-API-Key
+        x-content-type-options: nosniff
+
+        {"statusCode":404,"statusMessage":"Not Found","data":{"message":"installation_id must be a positive integer"}}
+        "#);
     }
 }

@@ -86,10 +86,10 @@ pub(super) const fn display_name(provider: ProviderType) -> &'static str {
     }
 }
 
-/// `page: Input should be ...; per_page: ...`.
+/// `page must be an integer; per_page must be an integer`.
 pub(super) fn fields(problems: &[FieldProblem]) -> String {
     let named: Vec<_> =
-        problems.iter().map(|problem| format!("{}: {}", field(problem), problem.message)).collect();
+        problems.iter().map(|problem| format!("{} {}", field(problem), problem.message)).collect();
     named.join("; ")
 }
 
@@ -103,7 +103,7 @@ pub(super) fn field(problem: &FieldProblem) -> String {
     names.next().unwrap_or(part).to_owned()
 }
 
-/// The part of the request (`query`, `path`, `body`) that all problems are in, if it is one.
+/// Whether a part of the path is wrong, so that nothing can be found there.
 pub(super) fn is_about_path(problems: &[FieldProblem]) -> bool {
     let path = Location::Name("path".to_owned());
     problems.iter().any(|problem| problem.location.first() == Some(&path))

@@ -43,7 +43,21 @@ mod tests {
     fn a_sign_in_goes_out_with_302_and_comes_back_with_303() {
         let authorize =
             Url::parse("https://github.com/login/oauth/authorize?client_id=Iv1&state=a%20é").expect("a URL");
-        insta::assert_snapshot!(wire(&to_provider(&authorize)), @"");
-        insta::assert_snapshot!(wire(&back(&ReturnTo::default())), @"");
+        insta::assert_snapshot!(wire(&to_provider(&authorize)), @"
+        302 Found
+        cache-control: no-store
+        location: https://github.com/login/oauth/authorize?client_id=Iv1&state=a%20%C3%A9
+        referrer-policy: no-referrer
+        vary: Cookie, Authorization, X-Session-API-Key
+        x-content-type-options: nosniff
+        ");
+        insta::assert_snapshot!(wire(&back(&ReturnTo::default())), @"
+        303 See Other
+        cache-control: no-store
+        location: /
+        referrer-policy: no-referrer
+        vary: Cookie, Authorization, X-Session-API-Key
+        x-content-type-options: nosniff
+        ");
     }
 }

@@ -88,11 +88,27 @@ mod tests {
             status: LinkStatus::Expired,
             ..github.clone()
         };
-        insta::assert_snapshot!(wire(&Session::signed_in("usr_01J".to_owned(), vec![github, gitlab]).answer()), @"");
+        insta::assert_snapshot!(wire(&Session::signed_in("usr_01J".to_owned(), vec![github, gitlab]).answer()), @r#"
+        200 OK
+        cache-control: no-store
+        content-type: application/json
+        vary: Cookie, Authorization, X-Session-API-Key
+        x-content-type-options: nosniff
+
+        {"signed_in":true,"user_id":"usr_01J","providers":[{"provider":"github","id":"583231","login":"octocat","avatar_url":"https://avatars.githubusercontent.com/u/583231","linked_at":"2024-03-20T10:00:00Z","status":"linked"},{"provider":"gitlab","id":"583231","login":"octocat","avatar_url":null,"linked_at":"2024-03-20T10:00:00Z","status":"expired"}]}
+        "#);
     }
 
     #[test]
     fn a_signed_out_caller_is_told_so() {
-        insta::assert_snapshot!(wire(&Session::signed_out().answer()), @"");
+        insta::assert_snapshot!(wire(&Session::signed_out().answer()), @r#"
+        200 OK
+        cache-control: no-store
+        content-type: application/json
+        vary: Cookie, Authorization, X-Session-API-Key
+        x-content-type-options: nosniff
+
+        {"signed_in":false,"user_id":null,"providers":[]}
+        "#);
     }
 }

@@ -116,15 +116,39 @@ mod tests {
 
     #[test]
     fn an_error_is_json_with_a_charset_and_is_not_stored() {
-        insta::assert_snapshot!(wire(&failure(&Failure::Unauthenticated(CredentialProblem::Missing))), @"");
+        insta::assert_snapshot!(wire(&failure(&Failure::Unauthenticated(CredentialProblem::Missing))), @r#"
+        401 Unauthorized
+        cache-control: no-store
+        content-type: application/json; charset=utf-8
+        vary: Cookie, Authorization, X-Session-API-Key
+        x-content-type-options: nosniff
+
+        {"message":"Requires authentication","documentation_url":"https://docs.github.com/rest","status":"401"}
+        "#);
     }
 
     #[test]
     fn a_malformed_path_is_404_and_a_malformed_query_422_both_naming_the_field() {
         let of_path = failure(&Username::parse("a/b").expect_err("a slash"));
-        insta::assert_snapshot!(wire(&of_path), @"");
+        insta::assert_snapshot!(wire(&of_path), @r#"
+        404 Not Found
+        cache-control: no-store
+        content-type: application/json; charset=utf-8
+        vary: Cookie, Authorization, X-Session-API-Key
+        x-content-type-options: nosniff
+
+        {"message":"Not Found: username must be 1 to 39 letters, digits, hyphens or underscores and not start with a hyphen","documentation_url":"https://docs.github.com/rest","status":"404"}
+        "#);
         let of_query = failure(&ListQuery::parse("page=x&per_page=1.5").expect_err("no integers"));
-        insta::assert_snapshot!(wire(&of_query), @"");
+        insta::assert_snapshot!(wire(&of_query), @r#"
+        422 Unprocessable Entity
+        cache-control: no-store
+        content-type: application/json; charset=utf-8
+        vary: Cookie, Authorization, X-Session-API-Key
+        x-content-type-options: nosniff
+
+        {"message":"Validation Failed: page must be an integer; per_page must be an integer","documentation_url":"https://docs.github.com/rest","status":"422"}
+        "#);
     }
 
     #[test]

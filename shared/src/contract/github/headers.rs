@@ -102,7 +102,13 @@ mod tests {
             ("x-session-api-key", "gi_key"),
             ("x-forwarded-for", "192.0.2.1"),
         ]));
-        insta::assert_debug_snapshot!(forwarded, @"");
+        insta::assert_debug_snapshot!(forwarded, @r#"
+        {
+            "accept": "application/vnd.github.machine-man-preview+json",
+            "x-github-api-version": "2026-03-10",
+            "if-none-match": "W/\"abc\"",
+        }
+        "#);
     }
 
     #[test]
@@ -132,7 +138,30 @@ mod tests {
         ]);
         let body = b"{\"total_count\":0,\n  \"installations\": [], \"new_field\": 1}".to_vec();
         let response = passed_through(StatusCode::OK, &upstream, body, &ours(), "/user/installations");
-        insta::assert_snapshot!(wire(&response), @"");
+        insta::assert_snapshot!(wire(&response), @r#"
+        200 OK
+        cache-control: no-store
+        content-type: application/json; charset=utf-8
+        deprecation: Thu, 05 Jul 2029 15:31:30 GMT
+        etag: W/"abc"
+        last-modified: Thu, 05 Jul 2012 15:31:30 GMT
+        link: <https://installations.example/user/installations?per_page=2&page=2>; rel="next"
+        retry-after: 60
+        sunset: Thu, 05 Jul 2030 15:31:30 GMT
+        vary: Cookie, Authorization, X-Session-API-Key
+        x-content-type-options: nosniff
+        x-github-media-type: github.v3; format=json
+        x-github-request-id: C0DE:1
+        x-github-sso: required; url=https://github.com/orgs/acme/sso?authorization_request=A
+        x-ratelimit-limit: 5000
+        x-ratelimit-remaining: 4999
+        x-ratelimit-reset: 1710928800
+        x-ratelimit-resource: core
+        x-ratelimit-used: 1
+
+        {"total_count":0,
+          "installations": [], "new_field": 1}
+        "#);
     }
 
     #[test]
@@ -140,7 +169,13 @@ mod tests {
         let upstream = headers(&[("etag", "\"abc\"")]);
         let response =
             passed_through(StatusCode::NOT_MODIFIED, &upstream, Vec::new(), &ours(), "/user/installations");
-        insta::assert_snapshot!(wire(&response), @"");
+        insta::assert_snapshot!(wire(&response), @r#"
+        304 Not Modified
+        cache-control: no-store
+        etag: "abc"
+        vary: Cookie, Authorization, X-Session-API-Key
+        x-content-type-options: nosniff
+        "#);
     }
 
     #[test]

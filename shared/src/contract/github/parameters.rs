@@ -35,7 +35,7 @@ impl ListQuery {
             |name: &'static str, most: u32| match query.last(name).map(|text| number(name, &text, most)) {
                 Some(Ok(number)) => number,
                 Some(Err(problem)) => {
-                    problems.push(problem);
+                    problems.push(*problem);
                     None
                 }
                 None => None,
@@ -47,16 +47,16 @@ impl ListQuery {
 }
 
 /// A decimal integer, clamped; nothing if it is below 1.
-fn number(name: &str, text: &str, most: u32) -> Result<Option<u32>, FieldProblem> {
+fn number(name: &str, text: &str, most: u32) -> Result<Option<u32>, Box<FieldProblem>> {
     let (negative, digits) = text.strip_prefix('-').map_or((false, text), |digits| (true, digits));
     if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(FieldProblem {
+        return Err(Box::new(FieldProblem {
             kind: "int_parsing",
             location: vec![Location::Name("query".to_owned()), Location::Name(name.to_owned())],
             message: "must be an integer".to_owned(),
             input: Value::from(text),
             context: None,
-        });
+        }));
     }
     // Digits alone fail to be read only where they are too many.
     let number = if negative { 0 } else { digits.parse().unwrap_or(most).min(most) };

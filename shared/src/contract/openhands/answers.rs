@@ -80,7 +80,7 @@ pub fn failure(failure: &Failure) -> Response {
         Failure::Provider { .. } | Failure::Forbidden(_) | Failure::Unavailable(_) | Failure::Internal(_) => {
             let problem = Problem::of(failure);
             let body = Toast {
-                error: &problem.title,
+                error: if let Failure::Forbidden(why) = failure { why } else { &problem.title },
                 message: &problem.message,
                 code: problem.code,
                 provider: problem.provider,

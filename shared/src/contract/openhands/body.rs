@@ -18,10 +18,6 @@ pub(super) const UNREADABLE: &str = "body_unreadable";
 /// [`Failure::Invalid`] in FastAPI's words: no body, not JSON, not an object, no name, a name that is not a text of
 /// 1 to 100 characters. A content type other than JSON makes the body a text, not an object.
 pub fn name(content_type: Option<&str>, body: &[u8]) -> Result<String, Failure> {
-    read_name(content_type, body).map_err(|problem| Failure::Invalid(vec![problem]))
-}
-
-fn read_name(content_type: Option<&str>, body: &[u8]) -> Result<String, FieldProblem> {
     match read(content_type, body)? {
         Value::Null => Err(problem("missing", &[], "Field required", Value::Null, None)),
         Value::Object(fields) => name_in(fields),
@@ -35,7 +31,7 @@ fn read_name(content_type: Option<&str>, body: &[u8]) -> Result<String, FieldPro
     }
 }
 
-fn read(content_type: Option<&str>, body: &[u8]) -> Result<Value, FieldProblem> {
+fn read(content_type: Option<&str>, body: &[u8]) -> Result<Value, Failure> {
     if body.is_empty() {
         return Ok(Value::Null);
     }
@@ -58,7 +54,7 @@ fn is_json(content_type: Option<&str>) -> bool {
             .is_some_and(|subtype| subtype == "json" || subtype.ends_with("+json"))
 }
 
-fn invalid_json(text: &str, error: &serde_json::Error) -> FieldProblem {
+fn invalid_json(text: &str, error: &serde_json::Error) -> Failure {
     let found = json_text::first_error(text).unwrap_or_else(|| {
         // Python reads a few things that are not JSON: lone surrogates, numbers without limit.
         let before: usize = text
@@ -71,16 +67,16 @@ fn invalid_json(text: &str, error: &serde_json::Error) -> FieldProblem {
             message: "Expecting value",
         }
     });
-    FieldProblem {
+    Failure::Invalid(vec![FieldProblem {
         kind: "json_invalid",
         location: vec![Location::Name("body".to_owned()), Location::Index(found.position)],
         message: "JSON decode error".to_owned(),
         input: json!({}),
         context: Some(json!({ "error": found.message })),
-    }
+    }])
 }
 
-fn name_in(mut fields: Map<String, Value>) -> Result<String, FieldProblem> {
+fn name_in(mut fields: Map<String, Value>) -> Result<String, Failure> {
     let name = match fields.remove("name") {
         Some(Value::String(name)) => name,
         Some(other) => {
@@ -113,9 +109,9 @@ fn problem(
     message: &str,
     input: Value,
     context: Option<Value>,
-) -> FieldProblem {
+) -> Failure {
     let location = ["body"].iter().chain(field).map(|step| Location::Name((*step).to_owned())).collect();
-    FieldProblem { kind, location, message: message.to_owned(), input, context }
+    Failure::Invalid(vec![FieldProblem { kind, location, message: message.to_owned(), input, context }])
 }
 
 #[cfg(test)]

@@ -23,23 +23,25 @@ const GITLAB_MAX_SEGMENTS: usize = 21;
 /// # Errors
 /// [`Failure::Invalid`] with pydantic's `string_pattern_mismatch` at `["query","installation_id"]`.
 pub fn installation_id_for(provider: ProviderType, text: &str) -> Result<String, Failure> {
-    check(provider, text).map_err(|problem| Failure::Invalid(vec![problem]))
+    check(provider, text).map_err(|problem| Failure::Invalid(vec![*problem]))
 }
 
 /// As [`installation_id_for`], for a caller that collects problems.
-pub(super) fn check(provider: ProviderType, text: &str) -> Result<String, FieldProblem> {
+pub(super) fn check(provider: ProviderType, text: &str) -> Result<String, Box<FieldProblem>> {
     let (id, pattern) = match provider {
         ProviderType::Github => (github(text), GITHUB),
         ProviderType::Bitbucket => (bitbucket(text), BITBUCKET),
         ProviderType::Gitlab => (gitlab(text), GITLAB),
         ProviderType::EnterpriseSso => (bitbucket(text).or_else(|| gitlab(text)), ANY),
     };
-    id.ok_or_else(|| FieldProblem {
-        kind: "string_pattern_mismatch",
-        location: vec![Location::Name("query".to_owned()), Location::Name("installation_id".to_owned())],
-        message: format!("String should match pattern '{pattern}'"),
-        input: json!(text),
-        context: Some(json!({ "pattern": pattern })),
+    id.ok_or_else(|| {
+        Box::new(FieldProblem {
+            kind: "string_pattern_mismatch",
+            location: vec![Location::Name("query".to_owned()), Location::Name("installation_id".to_owned())],
+            message: format!("String should match pattern '{pattern}'"),
+            input: json!(text),
+            context: Some(json!({ "pattern": pattern })),
+        })
     })
 }
 

@@ -1,7 +1,7 @@
 //! Where and why Python's `json` module says that a text is not JSON (Python 3.12, `json/decoder.py`).
 //! FastAPI passes both on to the client; positions count characters from 0.
 
-/// Deeper texts are not looked into; `serde_json` refuses them as well.
+/// No value is expected deeper than this; `serde_json` refuses such texts as well.
 const MAX_DEPTH: usize = 128;
 
 /// Python's `JSONDecodeError`.
@@ -135,8 +135,9 @@ impl Reader {
         match self.peek() {
             None => error(start, "Unterminated string starting at"),
             Some('u') => {
-                let digits = self.text.get(self.at + 1..self.at + 5);
-                if digits.is_some_and(|digits| digits.iter().all(char::is_ascii_hexdigit)) {
+                // Python wants to see what follows the four digits before it believes them.
+                let digits = self.text.get(self.at + 1..self.at + 6);
+                if digits.is_some_and(|digits| digits.iter().take(4).all(char::is_ascii_hexdigit)) {
                     self.at += 5;
                     Ok(())
                 } else {
@@ -240,6 +241,7 @@ mod tests {
             ("{\"name\":\"a\nb\"}", 10, "Invalid control character at"),
             ("{\"name\":\"a\tb\"}", 10, "Invalid control character at"),
             (r#"{"name":"\x"}"#, 9, r"Invalid \escape"),
+            (r#""\u00e9"#, 2, r"Invalid \uXXXX escape"),
             (r#"{"name":"\u12"}"#, 10, r"Invalid \uXXXX escape"),
             (r#"{"name":"\u"#, 10, r"Invalid \uXXXX escape"),
             (r#"{"name":"a"} x"#, 13, "Extra data"),

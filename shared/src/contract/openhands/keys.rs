@@ -83,7 +83,15 @@ mod tests {
 
     #[test]
     fn a_new_key_is_answered_once_with_its_secret() {
-        insta::assert_snapshot!(wire(&created(&new_key())), @"");
+        insta::assert_snapshot!(wire(&created(&new_key())), @r#"
+        201 Created
+        cache-control: no-store
+        content-type: application/json
+        vary: Cookie, Authorization, X-Session-API-Key
+        x-content-type-options: nosniff
+
+        {"id":"key_01J","name":"laptop","prefix":"gi_abcd","key":"gi_abcdefgh","created_at":"2024-03-20T10:00:00Z"}
+        "#);
     }
 
     #[test]
@@ -97,12 +105,25 @@ mod tests {
             last_used_at: Some(datetime!(2024-03-21 08:30:00 UTC)),
         };
         let unused = KeyRow { last_used_at: None, ..used.clone() };
-        insta::assert_snapshot!(wire(&list(&[used, unused])), @"");
+        insta::assert_snapshot!(wire(&list(&[used, unused])), @r#"
+        200 OK
+        cache-control: no-store
+        content-type: application/json
+        vary: Cookie, Authorization, X-Session-API-Key
+        x-content-type-options: nosniff
+
+        [{"id":"key_01J","name":"laptop","prefix":"gi_abcd","created_at":"2024-03-20T10:00:00Z","last_used_at":"2024-03-21T08:30:00Z"},{"id":"key_01J","name":"laptop","prefix":"gi_abcd","created_at":"2024-03-20T10:00:00Z","last_used_at":null}]
+        "#);
     }
 
     #[test]
     fn ending_a_key_answers_without_a_body() {
-        insta::assert_snapshot!(wire(&deleted()), @"");
+        insta::assert_snapshot!(wire(&deleted()), @"
+        204 No Content
+        cache-control: no-store
+        vary: Cookie, Authorization, X-Session-API-Key
+        x-content-type-options: nosniff
+        ");
     }
 
     #[test]

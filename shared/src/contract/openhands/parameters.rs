@@ -37,15 +37,15 @@ impl InstallationsQuery {
     pub fn parse(raw_query: &str) -> Result<Self, Failure> {
         let provider = match Query::new(raw_query).last("provider") {
             Some(name) => provider("provider", &name),
-            None => Err(FieldProblem {
+            None => Err(Box::new(FieldProblem {
                 kind: "missing",
                 location: in_query("provider"),
                 message: "Field required".to_owned(),
                 input: Value::Null,
                 context: None,
-            }),
+            })),
         };
-        provider.map(|provider| Self { provider }).map_err(|problem| Failure::Invalid(vec![problem]))
+        provider.map(|provider| Self { provider }).map_err(|problem| Failure::Invalid(vec![*problem]))
     }
 }
 
@@ -77,7 +77,7 @@ impl RepositoriesQuery {
     pub fn parse(raw_query: &str) -> Result<Self, Failure> {
         let query = Query::new(raw_query);
         let mut problems = Vec::new();
-        let mut keep = |problem| problems.push(problem);
+        let mut keep = |problem: Box<FieldProblem>| problems.push(*problem);
 
         let sort = query.last("sort").map_or_else(Sort::default, |name| Sort::from_name(&name));
         let selected_provider = query
@@ -107,19 +107,21 @@ impl RepositoriesQuery {
     }
 }
 
-fn provider(parameter: &str, name: &str) -> Result<ProviderType, FieldProblem> {
-    ProviderType::from_name(name).ok_or_else(|| FieldProblem {
-        kind: "enum",
-        location: in_query(parameter),
-        message: format!("Input should be {PROVIDERS}"),
-        input: Value::from(name),
-        context: Some(json!({ "expected": PROVIDERS })),
+fn provider(parameter: &str, name: &str) -> Result<ProviderType, Box<FieldProblem>> {
+    ProviderType::from_name(name).ok_or_else(|| {
+        Box::new(FieldProblem {
+            kind: "enum",
+            location: in_query(parameter),
+            message: format!("Input should be {PROVIDERS}"),
+            input: Value::from(name),
+            context: Some(json!({ "expected": PROVIDERS })),
+        })
     })
 }
 
-fn number(query: &Query<'_>, parameter: &str, most: u32) -> Result<Option<u32>, FieldProblem> {
+fn number(query: &Query<'_>, parameter: &str, most: u32) -> Result<Option<u32>, Box<FieldProblem>> {
     let Some(text) = query.last(parameter) else { return Ok(None) };
-    let value = integer::parse(&text).map_err(|error| error.problem(parameter, &text))?;
+    let value = integer::parse(&text).map_err(|error| Box::new(error.problem(parameter, &text)))?;
     Ok(Some(u32::try_from(value.clamp(1, i64::from(most))).unwrap_or(most)))
 }
 

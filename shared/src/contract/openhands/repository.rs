@@ -94,7 +94,19 @@ mod tests {
     #[test]
     fn a_repository_has_nine_keys_in_openhands_order() {
         let link = link_header(&RepositoriesQuery::default(), 2);
-        insta::assert_json_snapshot!(Repository::new(in_upstream(), Some(link)), @"");
+        insta::assert_json_snapshot!(Repository::new(in_upstream(), Some(link)), @r#"
+        {
+          "id": "1296269",
+          "full_name": "octocat/Hello-World",
+          "git_provider": "github",
+          "is_public": true,
+          "stargazers_count": 80,
+          "link_header": "</api/user/repositories?sort=pushed&page=2&per_page=30>; rel=\"next\"",
+          "pushed_at": "2011-01-26T19:06:43Z",
+          "owner_type": "user",
+          "main_branch": "main"
+        }
+        "#);
     }
 
     #[test]
@@ -107,7 +119,19 @@ mod tests {
             main_branch: None,
             ..in_upstream()
         };
-        insta::assert_json_snapshot!(Repository::new(bare, None), @"");
+        insta::assert_json_snapshot!(Repository::new(bare, None), @r#"
+        {
+          "id": "1296269",
+          "full_name": "octocat/Hello-World",
+          "git_provider": "enterprise_sso",
+          "is_public": true,
+          "stargazers_count": null,
+          "link_header": null,
+          "pushed_at": null,
+          "owner_type": null,
+          "main_branch": null
+        }
+        "#);
     }
 
     #[test]

@@ -13,7 +13,15 @@ fn failed(provider: ProviderType, installation: Option<&str>, error: ProviderErr
 
 #[test]
 fn installations_are_a_list_of_strings() {
-    insta::assert_snapshot!(wire(&installations(&["5001".to_owned(), "5002".to_owned()], &[])), @"");
+    insta::assert_snapshot!(wire(&installations(&["5001".to_owned(), "5002".to_owned()], &[])), @r#"
+    200 OK
+    cache-control: no-store
+    content-type: application/json
+    vary: Cookie, Authorization, X-Session-API-Key
+    x-content-type-options: nosniff
+
+    ["5001","5002"]
+    "#);
 }
 
 #[test]
@@ -22,7 +30,16 @@ fn a_partial_list_says_what_is_missing() {
         failed(ProviderType::Github, Some("5002"), ProviderError::Forbidden(ForbiddenReason::SingleSignOn)),
         failed(ProviderType::Gitlab, None, ProviderError::Timeout),
     ];
-    insta::assert_snapshot!(wire(&installations(&[], &partial)), @"");
+    insta::assert_snapshot!(wire(&installations(&[], &partial)), @"
+    200 OK
+    cache-control: no-store
+    content-type: application/json
+    vary: Cookie, Authorization, X-Session-API-Key
+    x-content-type-options: nosniff
+    x-partial-result: github/5002=403, gitlab=504
+
+    []
+    ");
 }
 
 #[test]
@@ -40,7 +57,17 @@ fn a_cut_list_says_so() {
         main_branch: None,
     };
     let page = [Repository::new(repository, None)];
-    insta::assert_snapshot!(wire(&repositories(&page, Some(Extent { total: 10_001, truncated: true }), &[])), @"");
+    insta::assert_snapshot!(wire(&repositories(&page, Some(Extent { total: 10_001, truncated: true }), &[])), @r#"
+    200 OK
+    cache-control: no-store
+    content-type: application/json
+    vary: Cookie, Authorization, X-Session-API-Key
+    x-content-type-options: nosniff
+    x-total-count: 10001
+    x-truncated: true
+
+    [{"id":"1","full_name":"octocat/hello","git_provider":"github","is_public":false,"stargazers_count":null,"link_header":null,"pushed_at":null,"owner_type":null,"main_branch":null}]
+    "#);
     let whole = repositories(&page, Some(Extent { total: 1, truncated: false }), &[]);
     assert_eq!((header(&whole, "x-total-count"), header(&whole, "x-truncated")), ("1", ""));
     let paged = repositories(&page, None, &[]);
@@ -68,5 +95,13 @@ fn every_failure_has_the_form_that_openhands_client_reads() {
 #[test]
 fn an_unauthorized_answer_carries_what_every_private_answer_carries() {
     let failure = Failure::Unauthenticated(CredentialProblem::Missing);
-    insta::assert_snapshot!(wire(&Family::OpenHands.failure(&failure)), @"");
+    insta::assert_snapshot!(wire(&Family::OpenHands.failure(&failure)), @r#"
+    401 Unauthorized
+    cache-control: no-store
+    content-type: application/json
+    vary: Cookie, Authorization, X-Session-API-Key
+    x-content-type-options: nosniff
+
+    {"detail":"Unauthorized"}
+    "#);
 }

@@ -24,7 +24,15 @@ fn provider_is_required_and_exact() {
         ProviderType::EnterpriseSso
     );
     let missing = given("Provider=github").expect_err("another name");
-    insta::assert_snapshot!(wire(&Family::OpenHands.failure(&missing)), @"");
+    insta::assert_snapshot!(wire(&Family::OpenHands.failure(&missing)), @r#"
+    422 Unprocessable Entity
+    cache-control: no-store
+    content-type: application/json
+    vary: Cookie, Authorization, X-Session-API-Key
+    x-content-type-options: nosniff
+
+    {"detail":[{"type":"missing","loc":["query","provider"],"msg":"Field required","input":null}]}
+    "#);
     for (raw_query, input) in [
         ("provider", ""),
         ("provider=", ""),
@@ -60,7 +68,7 @@ fn an_unknown_sort_means_pushed() {
 
 #[test]
 fn page_and_per_page_are_clamped() {
-    let paging = |raw_query| repositories(raw_query).paging().expect(raw_query);
+    let paging = |raw_query: &str| repositories(raw_query).paging().expect(raw_query);
     assert_eq!(paging("page=0&per_page=0"), (1, 1));
     assert_eq!(paging("page=-5&per_page=-99999999999999999999"), (1, 1));
     assert_eq!(paging("page=1_0.0&per_page=%2B0100"), (10, 100));
