@@ -8,7 +8,10 @@ pub mod contract;
 pub mod failure;
 pub mod github_app;
 pub mod identity;
+
 pub mod provider;
+pub mod relay;
+pub mod runtime;
 pub mod secrets;
 pub mod service;
 pub mod store;

@@ -2,6 +2,7 @@
 //! Calls that carry a user's token are `provider::github`'s.
 
 mod app;
+mod calls;
 mod credentials;
 mod jwt;
 mod private_key;

@@ -15,7 +15,7 @@ use crate::provider::token::{AccessToken, TokenError, TokenSource};
 use crate::provider::upstream::Budget;
 use crate::provider::{ProviderError, ProviderType};
 use crate::service::Service;
-use crate::store::{Lease, ProviderToken, StoreError, UserId};
+use crate::store::{AnswerOwner, Lease, ProviderToken, StoreError, UserId};
 
 /// A token that ends within a minute is renewed before it is used.
 const RENEW_AHEAD_SECONDS: i64 = 60;
@@ -194,7 +194,7 @@ async fn end(service: &Service, user: &UserId, row: &ProviderToken) -> Result<()
         Ok(()) | Err(StoreError::Conflict) => {}
         Err(error) => return Err(error.into()),
     }
-    service.table.forget_answers(user, row.provider).await?;
+    service.table.forget_answers(&AnswerOwner::User(user.clone()), row.provider).await?;
     Ok(())
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use cookie::{Cookie, SameSite};
+use cookie::SameSite;
 use ring::digest::{SHA256, digest};
 use secrecy::{ExposeSecret, SecretString};
 use time::Duration;
@@ -23,7 +23,10 @@ use crate::provider::github::{GithubUser, Installation, OauthError};
 use crate::provider::token::FixedToken;
 use crate::provider::upstream::Budget;
 use crate::service::Service;
-use crate::store::{Identity, LinkOutcome, Observed, Proof, SignIn, StoreError, UserId};
+use crate::store::{AnswerOwner, Identity, LinkOutcome, Observed, Proof, SignIn, StoreError, UserId};
+
+/// A cookie for the browser.
+pub type Cookie = cookie::Cookie<'static>;
 
 /// A sign-in has ten minutes, as long as GitHub's code lives.
 const LIFE_SECONDS: i64 = 600;
@@ -36,14 +39,14 @@ pub struct Started {
     /// The host's authorize page.
     pub authorize: Url,
     /// Binds the state to this browser.
-    pub cookie: Cookie<'static>,
+    pub cookie: Cookie,
 }
 
 /// A sign-in that has ended well.
 #[derive(Debug)]
 pub struct Finished {
     /// The session's cookie, and the removal of the one that bound the state.
-    pub cookies: [Cookie<'static>; 2],
+    pub cookies: [Cookie; 2],
     /// Where the browser wanted to go: a relative path.
     pub return_to: String,
 }
@@ -93,7 +96,7 @@ fn binding_cookie_name(state_hash: &str, secure: bool) -> String {
     format!("{prefix}sign-in-{}", &state_hash[..16.min(state_hash.len())])
 }
 
-fn binding_cookie(name: String, value: String, max_age: i64, secure: bool) -> Cookie<'static> {
+fn binding_cookie(name: String, value: String, max_age: i64, secure: bool) -> Cookie {
     Cookie::build((name, value))
         .path("/")
         .http_only(true)
@@ -360,7 +363,7 @@ pub async fn sign_out(
     service.table.end_session(ended).await?;
     let user = &ended.user_id;
     for token in service.table.provider_tokens(user).await? {
-        service.table.forget_answers(user, token.provider).await?;
+        service.table.forget_answers(&AnswerOwner::User(user.clone()), token.provider).await?;
     }
     let now = service.clock.unix();
     let live = |session: &crate::store::Session| now < session.expires_at && now < session.ends_at;

@@ -8,7 +8,7 @@ use futures::stream::{self, StreamExt};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::github::{Github, GithubError, Installation, MAX_PER_PAGE};
+use super::github::{Github, GithubError, MAX_PER_PAGE};
 use super::paging;
 use super::token::{TokenError, TokenSource};
 use super::upstream::Budget;
@@ -50,17 +50,17 @@ pub async fn github<T: TokenSource>(
     budget: &Budget,
 ) -> Result<Listing, GithubError> {
     let installations = github.installations(source, budget).await?;
-    let reachable: Vec<&Installation> =
-        installations.iter().filter(|installation| installation.suspended_at.is_none()).collect();
-    let mut results = stream::iter(&reachable)
-        .map(|installation| async move {
-            let id = installation.id;
-            (id, installation_repositories(github, id, source, budget).await)
-        })
+    let reachable: Vec<u64> = installations
+        .into_iter()
+        .filter(|installation| installation.suspended_at.is_none())
+        .map(|installation| installation.id)
+        .collect();
+    let mut succeeded = reachable.is_empty();
+    let mut results = stream::iter(reachable)
+        .map(|id| async move { (id, installation_repositories(github, id, source, budget).await) })
         .buffered(AT_ONCE);
 
     let mut listing = Listing::default();
-    let mut succeeded = reachable.is_empty();
     let mut first_error = None;
     while let Some((installation, result)) = results.next().await {
         let (repositories, error) = result;
@@ -124,6 +124,42 @@ async fn installation_repositories<T: TokenSource>(
         last = end;
     }
     (found, failed)
+}
+
+/// The listings of several hosts as one. A host that fails is noted as missing and does not cost the others.
+///
+/// # Errors
+/// The first host's error when none succeeded.
+pub fn merge(results: Vec<(ProviderType, Result<Listing, GithubError>)>) -> Result<Listing, GithubError> {
+    let mut merged = Listing::default();
+    let mut succeeded = false;
+    let mut first_error = None;
+    for (provider, result) in results {
+        match result {
+            Ok(listing) => {
+                succeeded = true;
+                merged.repositories.extend(listing.repositories);
+                merged.missing.extend(listing.missing);
+            }
+            Err(error) => {
+                merged.missing.push(Missing { provider, installation: None, error: as_host_error(&error) });
+                first_error.get_or_insert(error);
+            }
+        }
+    }
+    match first_error {
+        Some(error) if !succeeded => Err(error),
+        _ => Ok(merged),
+    }
+}
+
+/// How a failure counts in `X-Partial-Result`: without a usable token, as the host's own refusal of one.
+const fn as_host_error(error: &GithubError) -> ProviderError {
+    match error {
+        GithubError::Host(error) | GithubError::Token(TokenError::Host(error)) => *error,
+        GithubError::Token(TokenError::NotLinked | TokenError::Expired) => ProviderError::Unauthorized,
+        GithubError::Token(TokenError::Unavailable(_)) => ProviderError::Unreachable,
+    }
 }
 
 /// A finished list.

@@ -1,5 +1,5 @@
-//! Last good answers of a host, per user, served while the host is down (DESIGN 4) and never longer.
-//! Never shared between users; gone with the token that fetched them.
+//! Last good answers of a host, per caller, served while the host is down (DESIGN 4) and never longer.
+//! Never shared; gone with the token that fetched them.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,7 +7,25 @@ use super::identities::UserId;
 use super::table::{Key, Only, StoreError, TRANSACTION, Table, Write};
 use crate::provider::ProviderType;
 
-/// A host's answer to a user.
+/// Whom an answer was given to; nobody else is ever shown it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AnswerOwner {
+    /// A user, with the user's own token.
+    User(UserId),
+    /// The App itself.
+    App,
+}
+
+impl AnswerOwner {
+    fn partition(&self) -> String {
+        match self {
+            Self::User(user) => user.partition(),
+            Self::App => "APP".to_owned(),
+        }
+    }
+}
+
+/// A host's answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeptAnswer {
     /// What was asked: the hash of the route, its query and the headers that change the answer.
@@ -23,8 +41,8 @@ pub struct KeptAnswer {
     pub expires_at: i64,
 }
 
-fn key(user: &UserId, provider: ProviderType, request: &str) -> Key {
-    Key::new(user.partition(), format!("ANSWER#{provider}#{request}"))
+fn key(owner: &AnswerOwner, provider: ProviderType, request: &str) -> Key {
+    Key::new(owner.partition(), format!("ANSWER#{provider}#{request}"))
 }
 
 impl Table {
@@ -34,11 +52,11 @@ impl Table {
     /// [`StoreError`].
     pub async fn kept_answer(
         &self,
-        user: &UserId,
+        owner: &AnswerOwner,
         provider: ProviderType,
         request: &str,
     ) -> Result<Option<KeptAnswer>, StoreError> {
-        self.get(&key(user, provider, request)).await
+        self.get(&key(owner, provider, request)).await
     }
 
     /// Keeps an answer in place of an older one.
@@ -47,26 +65,43 @@ impl Table {
     /// [`StoreError`].
     pub async fn keep_answer(
         &self,
-        user: &UserId,
+        owner: &AnswerOwner,
         provider: ProviderType,
         answer: &KeptAnswer,
     ) -> Result<(), StoreError> {
         let newer = Only::IfAbsentOrLess("fetched_at", answer.fetched_at);
-        match self.write(Write::put(&key(user, provider, &answer.request), answer, newer)?).await {
+        match self.write(Write::put(&key(owner, provider, &answer.request), answer, newer)?).await {
             Ok(()) | Err(StoreError::Conflict) => Ok(()),
             Err(error) => Err(error),
         }
     }
 
-    /// Forgets all answers of a host to a user.
+    /// Forgets one answer.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn forget_answers(&self, user: &UserId, provider: ProviderType) -> Result<(), StoreError> {
-        let kept: Vec<Kept> = self.query(&user.partition(), &format!("ANSWER#{provider}#")).await?;
+    pub async fn forget_answer(
+        &self,
+        owner: &AnswerOwner,
+        provider: ProviderType,
+        request: &str,
+    ) -> Result<(), StoreError> {
+        self.write(Write::Delete(key(owner, provider, request), Only::Always)).await
+    }
+
+    /// Forgets all answers of a host to somebody.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn forget_answers(
+        &self,
+        owner: &AnswerOwner,
+        provider: ProviderType,
+    ) -> Result<(), StoreError> {
+        let kept: Vec<Kept> = self.query(&owner.partition(), &format!("ANSWER#{provider}#")).await?;
         for kept in kept.chunks(TRANSACTION) {
             let writes =
-                kept.iter().map(|kept| Write::Delete(key(user, provider, &kept.request), Only::Always));
+                kept.iter().map(|kept| Write::Delete(key(owner, provider, &kept.request), Only::Always));
             self.transact(writes.collect()).await?;
         }
         Ok(())

@@ -14,7 +14,7 @@ mod table;
 
 pub use api_keys::{ApiKey, ApiKeyId};
 pub use identities::{Identity, LinkOutcome, UserId};
-pub use kept_answers::KeptAnswer;
+pub use kept_answers::{AnswerOwner, KeptAnswer};
 pub use leases::Lease;
 pub use mapping::{MappingRow, Observed, Proof};
 pub use provider_tokens::ProviderToken;

@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::identities::UserId;
+use super::kept_answers::AnswerOwner;
 use super::table::{Key, Only, StoreError, Table, Write, number};
 use crate::provider::ProviderType;
 
@@ -84,6 +85,6 @@ impl Table {
         provider: ProviderType,
     ) -> Result<(), StoreError> {
         self.write(Write::Delete(key(user, provider), Only::Always)).await?;
-        self.forget_answers(user, provider).await
+        self.forget_answers(&AnswerOwner::User(user.clone()), provider).await
     }
 }

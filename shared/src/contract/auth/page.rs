@@ -116,7 +116,7 @@ impl Notice {
                 page.with_link(format!("/auth/{provider}/login"), "Sign in again")
             }
             Self::ApprovalPending | Self::InstallationNotYours | Self::ProviderNotConfigured(_) => {
-                page.with_link("/".to_owned(), "Go to the start page")
+                page.with_link("/auth/session".to_owned(), "See who is signed in")
             }
         };
         page.answer(self.status(), self.code())

@@ -44,9 +44,9 @@ impl ReturnTo {
 }
 
 impl Default for ReturnTo {
-    /// The start page.
+    /// Who is signed in.
     fn default() -> Self {
-        Self("/".to_owned())
+        Self("/auth/session".to_owned())
     }
 }
 

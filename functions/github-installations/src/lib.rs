@@ -1,0 +1,88 @@
+//! `GET /user/installations`: GitHub's own answer, byte by byte, for any GitHub client.
+//! What a signed-in user is shown repairs that user's rows in the mapping.
+
+use std::sync::Arc;
+
+use shared::contract::github::{ListQuery, forwarded_request_headers, passed_through};
+use shared::contract::{Family, Request, Response};
+use shared::failure::Failure;
+use shared::identity::caller::{self, GithubCaller};
+use shared::identity::linked_token::LinkedToken;
+use shared::identity::sign_in::observed;
+use shared::provider::ProviderType;
+use shared::provider::github::Installations;
+use shared::provider::token::FixedToken;
+use shared::provider::upstream::Answer;
+use shared::relay::{self, KeptRequest};
+use shared::runtime::{answered, request_id};
+use shared::service::Service;
+use shared::store::{AnswerOwner, UserId};
+
+const PATH: &str = "/user/installations";
+
+/// Answers one request.
+pub async fn handle(service: Arc<Service>, request: Request) -> Response {
+    answered(Family::Github, &request_id(&request), answer(&service, &request).await)
+}
+
+async fn answer(service: &Arc<Service>, request: &Request) -> Result<Response, Failure> {
+    let caller = caller::github(service, request).await?;
+    let query = ListQuery::parse(request.uri().query().unwrap_or_default())?;
+    let public_url = service.public_url(request)?;
+    let budget = service.budget(request);
+    let headers = forwarded_request_headers(request.headers());
+    let numbers = [("per_page", query.per_page), ("page", query.page)];
+    let numbers: Vec<(&str, String)> =
+        numbers.into_iter().filter_map(|(name, number)| Some((name, number?.to_string()))).collect();
+    let pairs: Vec<(&str, &str)> = numbers.iter().map(|(name, text)| (*name, text.as_str())).collect();
+    let url = service.github.url(&["user", "installations"], &pairs);
+    let relayed = |answer: Answer| {
+        passed_through(answer.status, &answer.headers, answer.body.into(), &public_url, PATH)
+    };
+
+    match caller {
+        GithubCaller::UserToken(token) => {
+            let answer = service.github.get(url, headers, &FixedToken::forwarded(token), &budget).await?;
+            Ok(relayed(relay::checked(answer, &service.clock)?))
+        }
+        GithubCaller::SignedIn(caller) => {
+            let user = caller.user();
+            let kept =
+                KeptRequest::new(AnswerOwner::User(user.clone()), PATH, url.query().unwrap_or(""), &headers);
+            let token = LinkedToken::new(service.clone(), user.clone(), ProviderType::Github, &budget);
+            let answer = service.github.get(url, headers, &token, &budget).await.map_err(Failure::from);
+            match answer.and_then(|answer| relay::checked(answer, &service.clock)) {
+                Ok(answer) => {
+                    tokio::join!(kept.settle(service, &answer), repair(service, user, &answer));
+                    Ok(relayed(answer))
+                }
+                Err(failure) => kept.instead_of(service, failure, &public_url, PATH).await,
+            }
+        }
+    }
+}
+
+/// Rows are added and updated, never removed: a list shrinks for other reasons than uninstalling too
+/// (reference: GitHub 1.1). What fails here is repaired by the next answer.
+async fn repair(service: &Service, user: &UserId, answer: &Answer) {
+    if !answer.status.is_success() {
+        return;
+    }
+    let Ok(shown) = serde_json::from_slice::<Installations>(&answer.body) else {
+        tracing::warn!("GitHub's list of installations has a form that cannot be read; no row was repaired");
+        return;
+    };
+    let identity = match service.table.identity(user, ProviderType::Github).await {
+        Ok(identity) => identity,
+        Err(error) => {
+            tracing::warn!(%error, "no row was repaired");
+            return;
+        }
+    };
+    let own_account = identity.and_then(|identity| identity.subject.parse().ok());
+    let rows: Vec<_> =
+        shown.installations.iter().map(|installation| observed(installation, own_account)).collect();
+    if let Err(error) = service.table.repair_mapping(user, &rows, service.clock.unix()).await {
+        tracing::warn!(%error, "not every row was repaired");
+    }
+}

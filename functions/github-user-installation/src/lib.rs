@@ -1,0 +1,127 @@
+//! `GET /users/{username}/installation`: the App's installation on a user's account, GitHub's own bytes.
+//! It is asked with our App's key, so users may ask about themselves only; the App may ask about anybody.
+
+use std::sync::Arc;
+
+use http::StatusCode;
+use lambda_http::RequestExt;
+use shared::contract::github::{Username, forwarded_request_headers, passed_through};
+use shared::contract::{Family, Request, Response};
+use shared::failure::Failure;
+use shared::identity::caller::{self, AppCaller};
+use shared::identity::linked_token::LinkedToken;
+use shared::provider::ProviderType;
+use shared::provider::github::{GithubError, Installation};
+use shared::provider::upstream::{Answer, Budget};
+use shared::relay::{self, KeptRequest};
+use shared::runtime::{answered, request_id};
+use shared::service::Service;
+use shared::store::{AnswerOwner, UserId};
+
+/// Answers one request.
+pub async fn handle(service: Arc<Service>, request: Request) -> Response {
+    answered(Family::Github, &request_id(&request), answer(&service, &request).await)
+}
+
+async fn answer(service: &Arc<Service>, request: &Request) -> Result<Response, Failure> {
+    let caller = caller::app(service, request).await?;
+    let username = request.path_parameters_ref().and_then(|path| path.first("username")).unwrap_or_default();
+    let username = Username::parse(username)?;
+    let public_url = service.public_url(request)?;
+    let budget = service.budget(request);
+    let headers = forwarded_request_headers(request.headers());
+    let path = format!("/users/{}/installation", username.as_str().to_ascii_lowercase());
+
+    let (owner, own_account) = match caller {
+        AppCaller::App => (AnswerOwner::App, None),
+        AppCaller::SignedIn(caller) => {
+            let account = own_account(service, caller.user(), &username, &budget).await?;
+            (AnswerOwner::User(caller.user().clone()), Some(account))
+        }
+    };
+    let kept = KeptRequest::new(owner.clone(), &path, "", &headers);
+    let url = service.github.url(&["users", username.as_str(), "installation"], &[]);
+    let answer = service
+        .github_app
+        .get(&service.github, url, headers.clone(), &budget)
+        .await
+        .and_then(|answer| relay::checked(answer, &service.clock));
+    let answer = match (answer, &owner, own_account) {
+        (Ok(answer), AnswerOwner::User(user), Some(account)) => {
+            let answer = if answer.status == StatusCode::NOT_FOUND {
+                by_known_installation(service, user, account, headers, &budget).await?.unwrap_or(answer)
+            } else {
+                answer
+            };
+            Ok(own_only(answer, account))
+        }
+        (answer, ..) => answer,
+    };
+    match answer {
+        Ok(answer) => {
+            kept.settle(service, &answer).await;
+            if answer.status == StatusCode::NOT_FOUND && own_account.is_some() {
+                // To a user, not installed, not existing and not theirs look the same to the last header.
+                return Err(Failure::NotFound("installation"));
+            }
+            Ok(passed_through(answer.status, &answer.headers, answer.body.into(), &public_url, &path))
+        }
+        Err(failure) => kept.instead_of(service, failure, &public_url, &path).await,
+    }
+}
+
+/// The caller's own account at GitHub by its number, if `username` is its login: the one that is stored or,
+/// after a rename, the one that GitHub tells with the user's own token.
+async fn own_account(
+    service: &Arc<Service>,
+    user: &UserId,
+    username: &Username,
+    budget: &Budget,
+) -> Result<u64, Failure> {
+    let provider = ProviderType::Github;
+    let identity = service.table.identity(user, provider).await?.ok_or(Failure::NotLinked(Some(provider)))?;
+    let account = identity
+        .subject
+        .parse()
+        .map_err(|_| Failure::Internal("a GitHub identity without a numeric id".to_owned()))?;
+    if identity.login.eq_ignore_ascii_case(username.as_str()) {
+        return Ok(account);
+    }
+    let token = LinkedToken::new(service.clone(), user.clone(), provider, budget);
+    match service.github.user(&token, budget).await {
+        Ok(now) if now.id == account && now.login.eq_ignore_ascii_case(username.as_str()) => {
+            service.table.rename_identity(user, provider, &now.login).await?;
+            Ok(account)
+        }
+        // Without a token of theirs nobody learns anything about another login.
+        Ok(_) | Err(GithubError::Token(_)) => Err(Failure::NotFound("installation")),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// After a rename GitHub's API does not know the old login; the installation keeps its number
+/// (reference: GitHub 1.2).
+async fn by_known_installation(
+    service: &Service,
+    user: &UserId,
+    account: u64,
+    headers: http::HeaderMap,
+    budget: &Budget,
+) -> Result<Option<Answer>, Failure> {
+    let rows = service.table.mapping_of(user).await?;
+    let Some(row) = rows.iter().rev().find(|row| row.account_id == Some(account)) else { return Ok(None) };
+    let url = service.github.url(&["app", "installations", &row.installation_id.to_string()], &[]);
+    let answer = service.github_app.get(&service.github, url, headers, budget).await?;
+    relay::checked(answer, &service.clock).map(Some)
+}
+
+/// An old login may have been registered by somebody else meanwhile: what is not about the caller's own
+/// account is not found. A 304 repeats what this very caller was shown.
+fn own_only(answer: Answer, account: u64) -> Answer {
+    if answer.status != StatusCode::OK {
+        return answer;
+    }
+    let own = serde_json::from_slice::<Installation>(&answer.body)
+        .is_ok_and(|installation| installation.account.is_some_and(|owner| owner.id == account));
+    if own { answer } else { Answer { status: StatusCode::NOT_FOUND, ..answer } }
+}

@@ -1,0 +1,62 @@
+//! The routes under `/auth`: sign-in, the App's setup URL, who is signed in, signing out.
+//! One module per route; what they do is `shared::identity`'s.
+
+mod callback;
+mod login;
+mod logout;
+mod session;
+mod setup;
+
+use std::sync::Arc;
+
+use http::HeaderValue;
+use http::header::SET_COOKIE;
+use lambda_http::RequestExt;
+use shared::contract::auth::Notice;
+use shared::contract::query::Query;
+use shared::contract::{Family, Request, Response};
+use shared::failure::Failure;
+use shared::provider::ProviderType;
+use shared::runtime::{answered, request_id};
+use shared::service::Service;
+
+/// Answers one request.
+pub async fn handle(service: Arc<Service>, request: Request) -> Response {
+    answered(Family::Auth, &request_id(&request), answer(&service, &request).await)
+}
+
+/// By the path, since `cargo lambda watch` gives every event the same route key.
+async fn answer(service: &Arc<Service>, request: &Request) -> Result<Response, Failure> {
+    let steps: Vec<&str> = request.raw_http_path().trim_matches('/').split('/').collect();
+    match steps[..] {
+        ["auth", "session"] => session::answer(service, request).await,
+        ["auth", "logout"] => logout::answer(service, request).await,
+        ["auth", "github", "setup"] => setup::answer(service, request).await,
+        ["auth", provider, step @ ("login" | "callback")] => {
+            match ProviderType::from_name(provider) {
+                Some(ProviderType::Github) if step == "login" => login::answer(service, request).await,
+                Some(ProviderType::Github) => callback::answer(service, request).await,
+                // No other provider can be signed in to yet.
+                Some(other) => Ok(Notice::ProviderNotConfigured(other).page()),
+                None => Err(Failure::NotFound("Provider")),
+            }
+        }
+        _ => Err(Failure::NotFound("Page")),
+    }
+}
+
+fn query(request: &Request) -> Query<'_> {
+    Query::new(request.uri().query().unwrap_or_default())
+}
+
+fn with_cookies<const N: usize>(
+    mut response: Response,
+    cookies: [shared::identity::sign_in::Cookie; N],
+) -> Result<Response, Failure> {
+    for cookie in cookies {
+        let value = HeaderValue::try_from(cookie.to_string())
+            .map_err(|_| Failure::Internal("a cookie cannot stand in a header".to_owned()))?;
+        response.headers_mut().append(SET_COOKIE, value);
+    }
+    Ok(response)
+}

@@ -1,0 +1,183 @@
+//! Relaying GitHub's own answers: looked at, kept, and served again while GitHub is down (DESIGN 4;
+//! RFC 5861, RFC 9211). Copies are never shared between callers; a refusal of the host ends them.
+
+use std::io::{Read, Write};
+
+use flate2::Compression;
+use flate2::read::GzDecoder;
+use flate2::write::GzEncoder;
+use http::header::AGE;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use ring::digest::{SHA256, digest};
+
+use crate::clock::Clock;
+use crate::contract::Response;
+use crate::contract::github::{ANSWER_HEADERS, passed_through};
+use crate::failure::Failure;
+use crate::provider::github::classify;
+use crate::provider::upstream::Answer;
+use crate::provider::{ProviderError, ProviderType};
+use crate::service::Service;
+use crate::store::{AnswerOwner, KeptAnswer, StoreError};
+
+/// Larger bodies are not kept: an item of the table holds 400 kB.
+const LARGEST: usize = 350 * 1024;
+/// An unpacked copy is never larger than what is read from a host.
+const LARGEST_UNPACKED: u64 = 16 * 1024 * 1024;
+const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
+
+/// GitHub's answer, if it is one that can be relayed: a failure of GitHub, a body that is not JSON or not
+/// whole is a failure here, so that no client takes a proxy's page for a list.
+///
+/// # Errors
+/// [`Failure::Provider`].
+pub fn checked(answer: Answer, clock: &Clock) -> Result<Answer, Failure> {
+    let provider = ProviderType::Github;
+    let status = answer.status;
+    if status.is_server_error() || status.is_informational() {
+        return Err(Failure::Provider { provider, error: classify(&answer, clock) });
+    }
+    let unreadable =
+        !answer.body.is_empty() && serde_json::from_slice::<serde::de::IgnoredAny>(&answer.body).is_err();
+    // Redirects that are left led away from the host and were not followed.
+    let led_away = status.is_redirection() && status != StatusCode::NOT_MODIFIED;
+    if led_away || unreadable || (status == StatusCode::OK && answer.body.is_empty()) {
+        tracing::warn!(
+            status = status.as_u16(),
+            github_request_id = answer.header("x-github-request-id"),
+            "GitHub's answer cannot be relayed"
+        );
+        let error = ProviderError::BadResponse { status: status.as_u16() };
+        return Err(Failure::Provider { provider, error });
+    }
+    Ok(answer)
+}
+
+/// A request whose last good answer is kept: for one caller, told apart by what changes the answer.
+#[derive(Clone, Debug)]
+pub struct KeptRequest {
+    owner: AnswerOwner,
+    key: String,
+}
+
+impl KeptRequest {
+    /// The request of a caller for `path` with `query` and these forwarded headers.
+    #[must_use]
+    pub fn new(owner: AnswerOwner, path: &str, query: &str, forwarded: &HeaderMap) -> Self {
+        let mut text = format!("{path}\n{query}");
+        for name in ["accept", "x-github-api-version"] {
+            text.push('\n');
+            text.push_str(forwarded.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default());
+        }
+        let hash = digest(&SHA256, text.as_bytes());
+        let key = hash.as_ref().iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+        Self { owner, key }
+    }
+
+    /// Keeps a good answer, forgets all copies after a refusal. A table that fails here costs the copy and
+    /// nothing else.
+    pub async fn settle(&self, service: &Service, answer: &Answer) {
+        let outcome = match answer.status {
+            StatusCode::OK => self.keep(service, answer).await,
+            // Revoked, uninstalled, gone: what was seen before must not be shown again.
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::NOT_FOUND => {
+                self.forget(service).await
+            }
+            _ => Ok(()),
+        };
+        if let Err(error) = outcome {
+            tracing::warn!(%error, "a copy of an answer was not kept or not forgotten");
+        }
+    }
+
+    async fn forget(&self, service: &Service) -> Result<(), StoreError> {
+        match self.owner {
+            AnswerOwner::User(_) => service.table.forget_answers(&self.owner, ProviderType::Github).await,
+            // Another account's installation is as good as before.
+            AnswerOwner::App => {
+                service.table.forget_answer(&self.owner, ProviderType::Github, &self.key).await
+            }
+        }
+    }
+
+    async fn keep(&self, service: &Service, answer: &Answer) -> Result<(), StoreError> {
+        let longest = i64::try_from(service.config.stale_if_error.as_secs()).unwrap_or(i64::MAX);
+        if longest == 0 {
+            return Ok(());
+        }
+        let Some(body) = packed(&answer.body) else { return Ok(()) };
+        let headers = ANSWER_HEADERS
+            .iter()
+            .chain([&http::header::LINK])
+            .filter_map(|name| Some((name.as_str().to_owned(), answer.header(name.as_str())?.to_owned())))
+            .collect();
+        let now = service.clock.unix();
+        let kept = KeptAnswer {
+            request: self.key.clone(),
+            headers,
+            body,
+            fetched_at: now,
+            expires_at: now + longest + 60,
+        };
+        service.table.keep_answer(&self.owner, ProviderType::Github, &kept).await
+    }
+
+    /// The last good answer in place of a failure of the host, if there is one that is not too old; else the
+    /// failure itself. Only what means "the host is down" is answered so: a refusal is an answer.
+    ///
+    /// # Errors
+    /// The failure that was given.
+    pub async fn instead_of(
+        &self,
+        service: &Service,
+        failure: Failure,
+        public_url: &url::Url,
+        path: &str,
+    ) -> Result<Response, Failure> {
+        let Failure::Provider { error, .. } = &failure else { return Err(failure) };
+        let down = matches!(
+            error,
+            ProviderError::Unreachable | ProviderError::Timeout | ProviderError::BadResponse { .. }
+        );
+        if !down {
+            return Err(failure);
+        }
+        let kept = match service.table.kept_answer(&self.owner, ProviderType::Github, &self.key).await {
+            Ok(Some(kept)) => kept,
+            Ok(None) => return Err(failure),
+            Err(error) => {
+                tracing::warn!(%error, "no copy could be looked for");
+                return Err(failure);
+            }
+        };
+        let age = service.clock.unix() - kept.fetched_at;
+        let fresh_enough = u64::try_from(age).is_ok_and(|age| age <= service.config.stale_if_error.as_secs());
+        let Some(body) = unpacked(&kept.body).filter(|_| fresh_enough) else { return Err(failure) };
+        tracing::warn!(%failure, age, "the last good answer was served in place of a failure");
+        let mut headers = HeaderMap::new();
+        for (name, value) in &kept.headers {
+            if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+                headers.insert(name, value);
+            }
+        }
+        let mut response = passed_through(StatusCode::OK, &headers, body, public_url, path);
+        response.headers_mut().insert(AGE, HeaderValue::from(age.max(0)));
+        response.headers_mut().insert(
+            CACHE_STATUS,
+            HeaderValue::from_static("git-installations; hit; fwd=stale; detail=upstream-error"),
+        );
+        Ok(response)
+    }
+}
+
+fn packed(body: &[u8]) -> Option<Vec<u8>> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(body).ok()?;
+    encoder.finish().ok().filter(|packed| packed.len() <= LARGEST)
+}
+
+fn unpacked(packed: &[u8]) -> Option<Vec<u8>> {
+    let mut body = Vec::new();
+    GzDecoder::new(packed).take(LARGEST_UNPACKED).read_to_end(&mut body).ok()?;
+    Some(body)
+}

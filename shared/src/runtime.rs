@@ -1,0 +1,121 @@
+//! The Lambda bootstrap: logging, settings, warm-up, the loop. A function's `main` is one call of [`run`].
+//! Also the one place where a failure is logged: at the boundary, once.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use lambda_http::RequestExt;
+use lambda_http::request::RequestContext;
+use tracing::Level;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::contract::{Family, Request, Response};
+use crate::failure::Failure;
+use crate::service::{Needs, Service};
+
+/// Why a function does not start, in one line.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A setting.
+    #[error(transparent)]
+    Config(#[from] crate::config::ConfigError),
+    /// The HTTP client.
+    #[error(transparent)]
+    Client(#[from] crate::provider::upstream::ClientError),
+    /// tokio, or the loop itself.
+    #[error("the runtime failed: {0}")]
+    Runtime(String),
+}
+
+/// Runs a function until Lambda ends it.
+///
+/// # Errors
+/// [`StartError`]: printed as one line, it tells the operator what to set.
+pub fn run<H, F>(needs: Needs, handler: H) -> Result<(), StartError>
+where
+    H: Fn(Arc<Service>, Request) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Response> + Send + 'static,
+{
+    let config = Config::from_env()?;
+    log_to_stdout(config.log_level);
+    // One event at a time: a single thread saves the start of the others (reference: rust-lambda, 1.1).
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| StartError::Runtime(error.to_string()))?;
+    runtime.block_on(async {
+        let service = Service::new(config, Clock::system())?;
+        service.warm_up(needs).await;
+        lambda_http::run(lambda_http::service_fn(move |request: Request| {
+            let answer = handler(service.clone(), request);
+            async move { Ok::<_, std::convert::Infallible>(answer.await) }
+        }))
+        .await
+        .map_err(|error| StartError::Runtime(error.to_string()))
+    })
+}
+
+/// What `main` returns: a start that fails says why on standard error, in one line, and exits with 1.
+#[must_use]
+pub fn exit_code(result: Result<(), StartError>) -> std::process::ExitCode {
+    match result {
+        Ok(()) => std::process::ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            std::process::ExitCode::FAILURE
+        }
+    }
+}
+
+/// JSON lines on standard output, which Lambda takes to CloudWatch. The level is ours; libraries are heard
+/// from `WARN` on, because theirs would show headers and addresses.
+fn log_to_stdout(level: Level) {
+    let ours = [
+        "shared",
+        "user_installations",
+        "user_repositories",
+        "github_installations",
+        "github_user_installation",
+        "mapped_installations",
+        "sign_in",
+        "connections",
+    ];
+    let targets =
+        Targets::new().with_default(Level::WARN.min(level)).with_targets(ours.map(|target| (target, level)));
+    let lines = tracing_subscriber::fmt::layer()
+        .json()
+        .flatten_event(true)
+        .with_current_span(false)
+        .with_span_list(false);
+    // A second subscriber is a test's own: let it be.
+    let _ = tracing_subscriber::registry().with(targets).with(lines).try_init();
+}
+
+/// The answer of an API family to whatever a handler found; a failure that is not the caller's is logged
+/// here, once, with the request's id.
+#[must_use]
+pub fn answered(family: Family, request_id: &str, result: Result<Response, Failure>) -> Response {
+    result.unwrap_or_else(|failure| {
+        match &failure {
+            Failure::Internal(_) => tracing::error!(request_id, %failure, "request failed"),
+            Failure::Unavailable(_) | Failure::Provider { .. } => {
+                tracing::warn!(request_id, %failure, "request failed");
+            }
+            _ => tracing::debug!(request_id, %failure, "request refused"),
+        }
+        family.failure(&failure)
+    })
+}
+
+/// API Gateway's id of a request.
+#[must_use]
+pub fn request_id(request: &Request) -> String {
+    match request.request_context_ref() {
+        Some(RequestContext::ApiGatewayV2(context)) => context.request_id.clone().unwrap_or_default(),
+        _ => String::new(),
+    }
+}
