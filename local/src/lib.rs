@@ -1,1 +1,4 @@
+//! The whole service on one machine: gateway, embedded AWS endpoints and sandbox providers.
+//! Nothing here is deployed; the handlers that it mounts are.
 
+pub mod template;
