@@ -1,4 +1,5 @@
 //! The whole service on one machine: gateway, embedded AWS endpoints and sandbox providers.
 //! Nothing here is deployed; the handlers that it mounts are.
 
+pub mod gateway;
 pub mod template;
