@@ -1,5 +1,6 @@
 //! The whole service on one machine: gateway, embedded AWS endpoints and sandbox providers.
 //! Nothing here is deployed; the handlers that it mounts are.
 
+pub mod aws;
 pub mod gateway;
 pub mod template;
