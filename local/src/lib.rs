@@ -2,5 +2,6 @@
 //! Nothing here is deployed; the handlers that it mounts are.
 
 pub mod aws;
+pub mod data_folder;
 pub mod gateway;
 pub mod template;

@@ -97,7 +97,7 @@ impl DynamoDb {
                 }
             }
             Err(DynoxideError::ResourceNotFoundException(_)) => {
-                self.make(name, definition).map_err(in_table)?
+                self.make(name, definition).map_err(in_table)?;
             }
             Err(error) => return Err(in_table(error.to_string())),
         }

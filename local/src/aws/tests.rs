@@ -81,6 +81,7 @@ async fn the_table_is_the_templates_with_its_index_and_time_to_live() {
 async fn a_restart_on_the_same_file_keeps_every_item() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("dynamodb.db");
+    std::fs::write(&file, "").unwrap();
     let table = Template::embedded().unwrap().table;
     let first = DynamoDb::start(listener().await, Some(&file)).await.unwrap();
     first.create_table(TABLE, &table).unwrap();
