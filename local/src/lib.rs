@@ -3,6 +3,9 @@
 
 pub mod aws;
 pub mod data_folder;
+pub mod demo_user;
 pub mod gateway;
+pub mod handlers;
 pub mod sandbox_github;
+pub mod stack;
 pub mod template;

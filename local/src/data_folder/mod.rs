@@ -8,7 +8,7 @@ use std::fs::{File, TryLockError};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-pub use written::{FunctionSettings, Ready};
+pub use written::{DemoUser, FunctionSettings, Ready};
 
 /// The folder that a run uses unless it is told of another one.
 pub const DEFAULT: &str = ".local";
@@ -21,8 +21,9 @@ const READY: &str = "ready.json";
 const FUNCTIONS_ENV: &str = "functions.env";
 const FUNCTIONS_JSON: &str = "functions.json";
 const SECRETS: &str = "secrets.json";
+const DEMO_USER: &str = "demo_user.json";
 /// Everything that a fresh start removes, SQLite's companions of the database included.
-const KNOWN: [&str; 9] = [
+const KNOWN: [&str; 10] = [
     DATABASE,
     "dynamodb.db-wal",
     "dynamodb.db-shm",
@@ -32,6 +33,7 @@ const KNOWN: [&str; 9] = [
     FUNCTIONS_ENV,
     FUNCTIONS_JSON,
     SECRETS,
+    DEMO_USER,
 ];
 
 /// A data folder, locked until this is dropped.
@@ -145,6 +147,12 @@ impl DataFolder {
     #[must_use]
     pub fn secrets(&self) -> PathBuf {
         self.path.join(SECRETS)
+    }
+
+    /// The demo user's credentials, which a restart must not change.
+    #[must_use]
+    pub fn demo_user(&self) -> PathBuf {
+        self.path.join(DEMO_USER)
     }
 
     /// The text of the token key ring's secret; made once, the same ever after.

@@ -12,17 +12,26 @@ use shared::clock::{NoEntropy, random};
 /// The functions' settings: variable and value.
 pub type FunctionSettings = BTreeMap<String, String>;
 
+/// A user of the sandbox who has signed in to the service.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
+pub struct DemoUser {
+    /// The service's id of the user.
+    pub user_id: String,
+    /// An API key.
+    pub api_key: String,
+    /// The value of a session cookie.
+    pub session_cookie: String,
+}
+
 /// What a client needs to talk to a run: the content of `ready.json`.
 #[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
 pub struct Ready {
     /// Where the service answers.
     pub url: String,
-    /// The user whom the key and the session belong to.
-    pub user_id: String,
-    /// An API key that works.
-    pub api_key: String,
-    /// The value of a session cookie that works.
-    pub session_cookie: String,
+    /// The demo user: who it is, an API key and the value of a session cookie that work. With the real GitHub
+    /// there is none; whoever runs the service signs in.
+    #[serde(flatten)]
+    pub demo_user: Option<DemoUser>,
     /// The addresses of the sandbox hosts and the AWS endpoints, each under a name of its own, e.g. `dynamodb_url`.
     #[serde(flatten)]
     pub endpoints: BTreeMap<String, String>,

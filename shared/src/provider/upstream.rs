@@ -39,12 +39,12 @@ pub enum ClientError {
     Build(String),
 }
 
-/// Builds the process's HTTP client: rustls with ring, Mozilla's roots compiled in (no parsing at start)
-/// plus the operator's own CAs, no proxy from the environment, redirects on the same origin only.
+/// The process's TLS: rustls with ring, Mozilla's roots compiled in (no parsing at start) plus the
+/// operator's own CAs, HTTP/2 where the host has it.
 ///
 /// # Errors
 /// [`ClientError`] when a certificate cannot be a root.
-pub fn http_client(extra_ca: &[CertificateDer<'static>]) -> Result<reqwest::Client, ClientError> {
+pub fn tls_config(extra_ca: &[CertificateDer<'static>]) -> Result<rustls::ClientConfig, ClientError> {
     let mut roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
     for certificate in extra_ca {
         roots.add(certificate.clone()).map_err(|error| ClientError::ExtraCa(error.to_string()))?;
@@ -56,6 +56,15 @@ pub fn http_client(extra_ca: &[CertificateDer<'static>]) -> Result<reqwest::Clie
             .with_root_certificates(roots)
             .with_no_client_auth();
     tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(tls)
+}
+
+/// Builds the process's HTTP client: no proxy from the environment, redirects on the same origin only.
+///
+/// # Errors
+/// [`ClientError`] when a certificate cannot be a root.
+pub fn http_client(extra_ca: &[CertificateDer<'static>]) -> Result<reqwest::Client, ClientError> {
+    let tls = tls_config(extra_ca)?;
     reqwest::Client::builder()
         .tls_backend_preconfigured(tls)
         .no_proxy()

@@ -1,0 +1,185 @@
+//! The user whom `cargo run` has ready: signed in through the very flow that a browser goes through, with
+//! an API key, both kept so that a restart changes neither.
+
+use http::StatusCode;
+use http::header::{COOKIE, LOCATION, ORIGIN, SET_COOKIE};
+use reqwest::Response;
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::data_folder::{DataFolder, DataFolderError, DemoUser};
+use crate::sandbox_github::{AuthorizeError, AuthorizeRequest};
+use crate::stack::Stack;
+
+/// Who it is at the sandbox GitHub.
+pub const LOGIN: &str = "octocat";
+
+/// Why nobody could be signed in.
+#[derive(Debug, thiserror::Error)]
+pub enum DemoUserError {
+    /// The service does not answer.
+    #[error("the service does not answer: {0}")]
+    Http(#[from] reqwest::Error),
+    /// The service answered otherwise than it must.
+    #[error("{route} answered {status}: {body}")]
+    Answer {
+        /// The route.
+        route: &'static str,
+        /// Its status.
+        status: StatusCode,
+        /// Its body.
+        body: String,
+    },
+    /// The sandbox refused.
+    #[error(transparent)]
+    Authorize(#[from] AuthorizeError),
+    /// The credentials cannot be kept.
+    #[error(transparent)]
+    DataFolder(#[from] DataFolderError),
+    /// The stack runs with the real GitHub.
+    #[error("there is no sandbox GitHub to sign in at")]
+    NoSandbox,
+}
+
+#[derive(Deserialize)]
+struct Key {
+    key: String,
+}
+
+#[derive(Deserialize)]
+struct WhoIsSignedIn {
+    user_id: Option<String>,
+}
+
+/// The demo user of the last run if the credentials still work, else one who signs in now.
+///
+/// # Errors
+/// [`DemoUserError`].
+pub async fn ready(stack: &Stack, folder: &DataFolder) -> Result<DemoUser, DemoUserError> {
+    let client = client()?;
+    let kept = std::fs::read_to_string(folder.demo_user()).ok();
+    if let Some(kept) = kept.and_then(|text| serde_json::from_str::<DemoUser>(&text).ok())
+        && works(&client, stack, &kept).await?
+    {
+        return Ok(kept);
+    }
+    let user = sign_in(stack, LOGIN).await?;
+    folder.replace(&folder.demo_user(), &format!("{:#}\n", json!(user)))?;
+    Ok(user)
+}
+
+async fn works(client: &reqwest::Client, stack: &Stack, user: &DemoUser) -> Result<bool, DemoUserError> {
+    let keys = client
+        .get(format!("{}/api/keys", stack.url))
+        .header("X-Session-API-Key", &user.api_key)
+        .send()
+        .await?;
+    let session = who_is_signed_in(client, stack, &session_header(stack, &user.session_cookie)).await?;
+    Ok(keys.status() == StatusCode::OK && session.as_deref() == Some(&*user.user_id))
+}
+
+/// Signs a user of the sandbox in and makes an API key, as a browser would.
+///
+/// # Errors
+/// [`DemoUserError`].
+pub async fn sign_in(stack: &Stack, login: &str) -> Result<DemoUser, DemoUserError> {
+    let github = stack.github.as_ref().ok_or(DemoUserError::NoSandbox)?;
+    let client = client()?;
+    let login_route = "GET /auth/github/login";
+    let started = client.get(format!("{}/auth/github/login", stack.url)).send().await?;
+    let (Some(authorize), Some(binding)) = (location(&started), cookie(&started, "sign-in-")) else {
+        return Err(unexpected(login_route, started).await);
+    };
+    let query = authorize.split_once('?').map_or("", |(_, query)| query);
+    let callback = github.authorize(login, &asked(query))?;
+    let finished = client.get(callback).header(COOKIE, binding).send().await?;
+    let name = &stack.service.config.session.cookie_name;
+    let Some(session) = cookie(&finished, &format!("{name}=")) else {
+        return Err(unexpected("GET /auth/github/callback", finished).await);
+    };
+    let made = client
+        .post(format!("{}/api/keys", stack.url))
+        .header(COOKIE, &session)
+        .header(ORIGIN, &stack.url)
+        .header("content-type", "application/json")
+        .body(json!({ "name": "cargo run" }).to_string())
+        .send()
+        .await?;
+    if made.status() != StatusCode::CREATED {
+        return Err(unexpected("POST /api/keys", made).await);
+    }
+    let made = made.bytes().await?;
+    let (Ok(Key { key }), Some(user_id)) =
+        (serde_json::from_slice(&made), who_is_signed_in(&client, stack, &session).await?)
+    else {
+        return Err(DemoUserError::Answer {
+            route: "POST /api/keys",
+            status: StatusCode::CREATED,
+            body: "no key".to_owned(),
+        });
+    };
+    let session_cookie = session.split_once('=').map_or_else(String::new, |(_, value)| value.to_owned());
+    Ok(DemoUser { user_id, api_key: key, session_cookie })
+}
+
+async fn who_is_signed_in(
+    client: &reqwest::Client,
+    stack: &Stack,
+    session: &str,
+) -> Result<Option<String>, DemoUserError> {
+    let answer = client.get(format!("{}/auth/session", stack.url)).header(COOKIE, session).send().await?;
+    let body = answer.bytes().await?;
+    Ok(serde_json::from_slice::<WhoIsSignedIn>(&body).ok().and_then(|session| session.user_id))
+}
+
+fn session_header(stack: &Stack, value: &str) -> String {
+    format!("{}={value}", stack.service.config.session.cookie_name)
+}
+
+/// A client that follows nothing: each step is looked at.
+fn client() -> Result<reqwest::Client, reqwest::Error> {
+    // Only this machine is talked to, over plain http; a TLS provider is asked for all the same.
+    let tls = shared::provider::upstream::tls_config(&[]).ok();
+    let mut builder = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
+    if let Some(tls) = tls {
+        builder = builder.tls_backend_preconfigured(tls);
+    }
+    builder.build()
+}
+
+fn asked(query: &str) -> AuthorizeRequest {
+    let mut asked = AuthorizeRequest::default();
+    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+        let value = value.into_owned();
+        match &*name {
+            "client_id" => asked.client_id = value,
+            "redirect_uri" => asked.redirect_uri = Some(value),
+            "state" => asked.state = Some(value),
+            "code_challenge" => asked.code_challenge = Some(value),
+            "code_challenge_method" => asked.code_challenge_method = Some(value),
+            _ => {}
+        }
+    }
+    asked
+}
+
+fn location(answer: &Response) -> Option<String> {
+    Some(answer.headers().get(LOCATION)?.to_str().ok()?.to_owned())
+}
+
+/// `name=value` of the cookie that is set and whose name begins so.
+fn cookie(answer: &Response, prefix: &str) -> Option<String> {
+    answer
+        .headers()
+        .get_all(SET_COOKIE)
+        .iter()
+        .filter_map(|value| value.to_str().ok()?.split(';').next())
+        .find(|pair| pair.starts_with(prefix) && !pair.ends_with('='))
+        .map(ToOwned::to_owned)
+}
+
+async fn unexpected(route: &'static str, answer: Response) -> DemoUserError {
+    let status = answer.status();
+    let body = answer.text().await.unwrap_or_default();
+    DemoUserError::Answer { route, status, body }
+}
