@@ -22,7 +22,7 @@ pub(super) struct Answer {
     pub(super) status: StatusCode,
     /// `None`: no body at all.
     pub(super) body: Option<Json>,
-    pub(super) headers: HeaderMap,
+    pub(super) headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 impl IntoResponse for Answer {
@@ -35,7 +35,7 @@ impl IntoResponse for Answer {
 
 impl Answer {
     pub(super) fn new(status: StatusCode, body: Json) -> Self {
-        Self { status, body: Some(body), headers: HeaderMap::new() }
+        Self { status, body: Some(body), headers: Vec::new() }
     }
 
     pub(super) fn ok(body: Json) -> Self {
@@ -43,13 +43,13 @@ impl Answer {
     }
 
     pub(super) fn no_content() -> Self {
-        Self { status: StatusCode::NO_CONTENT, body: None, headers: HeaderMap::new() }
+        Self { status: StatusCode::NO_CONTENT, body: None, headers: Vec::new() }
     }
 
     /// With one more header; a value that no header can carry is left out.
     pub(super) fn with_header(mut self, name: &'static str, value: &str) -> Self {
         if let Ok(value) = HeaderValue::from_str(value) {
-            self.headers.insert(HeaderName::from_static(name), value);
+            self.headers.push((HeaderName::from_static(name), value));
         }
         self
     }

@@ -142,12 +142,12 @@ pub(super) async fn show(
     let mut users: Vec<_> = world.users.values().collect();
     let suggested =
         |login: &str| request.login.as_ref().is_some_and(|asked| asked.eq_ignore_ascii_case(login));
-    // Who is suggested comes first, so that Enter chooses that account.
+    // Who is suggested comes first and has the focus, so that Enter chooses that account.
     users.sort_by_key(|user| !suggested(&user.login));
     let buttons: String = users
         .iter()
         .map(|user| {
-            let class = if suggested(&user.login) { " class=\"first\"" } else { "" };
+            let class = if suggested(&user.login) { " class=\"first\" autofocus" } else { "" };
             let (login, about) = (escape(&user.login), escape(&user.about));
             format!(
                 "<button name=\"choice\" value=\"{login}\"{class}>{login}<small>{about}</small></button>\n"

@@ -12,7 +12,7 @@ const STYLE: &str = "\
 :root{color-scheme:light dark;font:16px/1.5 system-ui,sans-serif}\
 body{margin:8vh auto;max-width:34rem;padding:0 1rem}\
 h1{font-size:1.4rem}p.note{opacity:.7;font-size:.9rem}\
-form{display:grid;gap:.5rem}\
+form,nav{display:grid;gap:.5rem}\
 button,a.choice{display:block;padding:.7rem 1rem;border:1px solid #8886;border-radius:.5rem;background:none;\
 color:inherit;font:inherit;text-align:left;text-decoration:none;cursor:pointer}\
 button:hover,a.choice:hover,button.first{border-color:#0969da}\

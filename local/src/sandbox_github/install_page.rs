@@ -90,7 +90,7 @@ fn people(slug: &str, world: &World, state: Option<&str>) -> String {
         let (login, about) = (escape(&user.login), escape(&user.about));
         format!("<a class=\"choice\" href=\"{address}\">{login}<small>{about}</small></a>\n")
     });
-    format!("<p>Who are you?</p>\n<form>\n{}</form>", links.collect::<String>())
+    format!("<p>Who are you?</p>\n<nav>\n{}</nav>", links.collect::<String>())
 }
 
 fn accounts(slug: &str, world: &World, user: &User, state: Option<&str>) -> String {

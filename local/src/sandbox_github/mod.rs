@@ -254,7 +254,7 @@ impl SandboxGithub {
         authorize_page::authorize(&self.github, login, request)
     }
 
-    /// The calls that came in, oldest first.
+    /// The calls that came in, in the order in which they were answered.
     #[must_use]
     pub fn calls(&self) -> Vec<Call> {
         lock(&self.github.calls).iter().cloned().collect()

@@ -224,7 +224,7 @@ fn finish(
     let mut bytes = answer.render(PEOPLE.iter().any(|name| agent.contains(name)));
     let mut status = answer.status;
     let has_body = answer.body.is_some();
-    let mut headers = answer.headers;
+    let mut headers = HeaderMap::from_iter(answer.headers);
     let vary = answers::vary(bucket.is_some());
     if status == StatusCode::OK && method == Method::GET {
         let etag = answers::etag(request, vary, &bytes);
