@@ -147,7 +147,9 @@ fn client() -> Result<reqwest::Client, reqwest::Error> {
     builder.build()
 }
 
-fn asked(query: &str) -> AuthorizeRequest {
+/// The parameters of an authorize page's address.
+#[must_use]
+pub fn asked(query: &str) -> AuthorizeRequest {
     let mut asked = AuthorizeRequest::default();
     for (name, value) in form_urlencoded::parse(query.as_bytes()) {
         let value = value.into_owned();

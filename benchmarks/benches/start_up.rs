@@ -1,0 +1,86 @@
+//! `cargo bench -p benchmarks --bench start_up -- [BINARY...] [RUNS]`: how fast release functions start.
+//! Without a binary it measures every function that has been built with `cargo build --release`.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::{env, fs};
+
+use benchmarks::aws::Secrets;
+use benchmarks::{process, report};
+
+const RUNS: usize = 40;
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problem) => {
+            eprintln!("{problem}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<(), String> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."));
+    let mut binaries = Vec::new();
+    let mut runs = RUNS;
+    // Cargo adds --bench.
+    for argument in env::args().skip(1).filter(|argument| argument != "--bench") {
+        match argument.parse() {
+            Ok(number) => runs = std::cmp::max(1, number),
+            Err(_) => binaries.push(root.join(argument)),
+        }
+    }
+    if binaries.is_empty() {
+        binaries = built(root);
+    }
+    if binaries.is_empty() {
+        return Err("no function has been built; try: cargo build --release -p user-installations".to_owned());
+    }
+    let key = root.join("local/fixtures/sandbox-app.private-key.pem");
+    let key = fs::read_to_string(&key).map_err(|error| format!("{}: {error}", key.display()))?;
+    let secrets = Secrets::new(&key);
+    println!("Medians of {runs} starts each; endpoints on this machine, without TLS.\n\n{}", report::HEAD);
+    for binary in &binaries {
+        println!("{}", measure(root, binary, runs, &secrets)?);
+    }
+    Ok(())
+}
+
+/// The release binaries of the functions, as far as there are any.
+fn built(root: &Path) -> Vec<PathBuf> {
+    let folders = fs::read_dir(root.join("functions")).into_iter().flatten().flatten();
+    let mut binaries: Vec<_> = folders
+        .map(|folder| root.join("target/release").join(folder.file_name()))
+        .filter(|binary| binary.is_file())
+        .collect();
+    binaries.sort();
+    binaries
+}
+
+fn measure(root: &Path, binary: &Path, runs: usize, secrets: &Secrets) -> Result<String, String> {
+    let name = binary.file_name().unwrap_or_default().to_string_lossy();
+    let event = event(root, &name)?;
+    // The first start reads the binary from the disk; the others are what is measured.
+    process::measure(binary, &event, secrets)?;
+    let measured: Vec<_> =
+        (0..runs).map(|_| process::measure(binary, &event, secrets)).collect::<Result<_, _>>()?;
+    let size = fs::metadata(binary).map_err(|error| format!("{}: {error}", binary.display()))?.len();
+    Ok(report::line(&name, size, &measured))
+}
+
+/// The first event that bears the function's name.
+fn event(root: &Path, function: &str) -> Result<String, String> {
+    let folder = root.join("events");
+    let mut files: Vec<_> = fs::read_dir(&folder)
+        .map_err(|error| format!("{}: {error}", folder.display()))?
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| {
+            path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(&format!("{function}.")))
+        })
+        .collect();
+    files.sort();
+    let file = files.first().ok_or_else(|| format!("{}: no event of {function}", folder.display()))?;
+    fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))
+}
