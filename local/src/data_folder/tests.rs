@@ -20,9 +20,11 @@ fn json_of(path: &Path) -> Value {
 fn ready() -> Ready {
     Ready {
         url: "http://localhost:3000".to_owned(),
-        user_id: "usr_1".to_owned(),
-        api_key: "key".to_owned(),
-        session_cookie: "cookie".to_owned(),
+        demo_user: Some(DemoUser {
+            user_id: "usr_1".to_owned(),
+            api_key: "key".to_owned(),
+            session_cookie: "cookie".to_owned(),
+        }),
         endpoints: BTreeMap::from([("dynamodb_url".to_owned(), "http://127.0.0.1:1".to_owned())]),
     }
 }

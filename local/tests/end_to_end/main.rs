@@ -1,5 +1,6 @@
 //! End to end: each test starts the whole service with a sandbox GitHub of its own and speaks HTTP with it.
 //! One module per group of routes; `harness` is what they share.
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "in a test a panic is the finding")]
 
 mod harness;
 mod smoke;

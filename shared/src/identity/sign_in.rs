@@ -202,7 +202,7 @@ pub async fn finish(
         .github
         .exchange_code(&oauth, code.expose_secret(), redirect_uri.as_str(), verifier.expose_secret(), budget)
         .await
-        .map_err(refusal)?;
+        .map_err(|error| refusal(&error))?;
     let source = FixedToken::fresh(grant.access.clone());
     let account = service.github.user(&source, budget).await.map_err(Failure::from)?;
 
@@ -256,9 +256,9 @@ async fn use_state(
     Ok((sign_in, verifier))
 }
 
-fn refusal(error: OauthError) -> SignInError {
+fn refusal(error: &OauthError) -> SignInError {
     match error {
-        OauthError::Host(error) => Failure::Provider { provider: ProviderType::Github, error }.into(),
+        OauthError::Host(error) => Failure::Provider { provider: ProviderType::Github, error: *error }.into(),
         OauthError::BadClient | OauthError::BadRedirect => Failure::Internal(error.to_string()).into(),
         OauthError::BadCode | OauthError::BadRefreshToken | OauthError::Refused(_) => SignInError::Refused,
     }

@@ -54,7 +54,7 @@ mod tests {
         insta::assert_snapshot!(wire(&back(&ReturnTo::default())), @"
         303 See Other
         cache-control: no-store
-        location: /
+        location: /auth/session
         referrer-policy: no-referrer
         vary: Cookie, Authorization, X-Session-API-Key
         x-content-type-options: nosniff
