@@ -12,6 +12,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use tokio::time::Instant;
 use url::Url;
 
 use super::token::{AccessToken, TokenError, TokenSource};
@@ -112,7 +113,7 @@ impl Github {
             if answer.status != StatusCode::UNAUTHORIZED {
                 return Ok(answer);
             }
-            if token.fresh {
+            if token.fresh && Instant::now() + REPLICATION_LAG < budget.deadline() {
                 tokio::time::sleep(REPLICATION_LAG).await;
                 token.fresh = false;
                 renewed = true;
