@@ -233,3 +233,6 @@ pub const fn host_error(error: &GithubError) -> Option<ProviderError> {
         GithubError::Token(_) => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

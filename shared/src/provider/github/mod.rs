@@ -246,7 +246,9 @@ fn retry_after(answer: &Answer, exhausted: bool, clock: &Clock) -> Option<u64> {
     }
     let reset = answer.header("x-ratelimit-reset").and_then(|value| value.parse::<i64>().ok());
     match reset {
-        Some(reset) if exhausted => Some(u64::try_from(reset - clock.unix()).unwrap_or(0).max(1)),
+        Some(reset) if exhausted => {
+            Some(u64::try_from(reset.saturating_sub(clock.unix())).unwrap_or(0).max(1))
+        }
         _ => Some(60),
     }
 }

@@ -96,7 +96,7 @@ impl GithubRepository {
 
 /// One odd item never costs the page (DESIGN 4), one odd field never costs the item: only what has no id
 /// or no name is left out, and logged.
-fn repository(json: &str) -> Option<Repository> {
+pub(super) fn repository(json: &str) -> Option<Repository> {
     let read = serde_json::from_str(json).ok().or_else(|| GithubRepository::of_odd(json));
     let found = read.and_then(with_a_name);
     if found.is_none() {
