@@ -64,28 +64,28 @@ async fn a_page_of_a_partial_list_names_what_is_missing_too() {
 
 #[tokio::test]
 async fn several_failing_installations_are_named_in_order() {
-    let running = start().await;
-    let user = running.sign_in("forty-installations").await;
-    for (id, status) in [(5040, StatusCode::NOT_FOUND), (5006, StatusCode::FORBIDDEN)] {
+    let running = Setup { world: world_with_installations("member", 40), ..Setup::default() }.start().await;
+    let user = running.sign_in("member").await;
+    for (id, status) in [(5036, StatusCode::NOT_FOUND), (5002, StatusCode::FORBIDDEN)] {
         running.fail(&format!("/user/installations/{id}/repositories"), FaultKind::Status(status));
     }
     let answer = running.get(REPOSITORIES).api_key(&user).send().await;
-    assert_eq!(answer.names().len(), 38 * 30);
-    assert_eq!(answer.header("x-partial-result"), Some("github/5006=403, github/5040=404"));
+    assert_eq!(answer.names().len(), 38);
+    assert_eq!(answer.header("x-partial-result"), Some("github/5002=403, github/5036=404"));
 }
 
 #[tokio::test]
 async fn a_failing_page_costs_itself_only() {
-    let running = start().await;
-    let user = running.sign_in("big-installation").await;
-    for (page, left) in [(7, 1_400), (15, 1_400)] {
+    let running = Setup { world: world_with_installations("member", 2), ..Setup::default() }.start().await;
+    let user = running.sign_in("member").await;
+    for page in [2, 7, 15] {
         running.github().clear_faults();
         let failure = FaultKind::Status(StatusCode::INTERNAL_SERVER_ERROR);
-        let path = "/user/installations/5045/repositories";
-        running.github().fail(Fault::get(path, failure).where_query(&format!("&page={page}")));
+        running.github().fail(Fault::get(OF_5002, failure).where_query(&format!("&page={page}")));
+        running.serve_repositories("5002", 1_500);
         let answer = running.get(REPOSITORIES).api_key(&user).send().await;
-        assert_eq!(answer.names().len(), left, "page {page}");
-        assert_eq!(answer.header("x-partial-result"), Some("github/5045=502"));
+        assert_eq!(answer.names().len(), 1 + 1_400, "page {page}");
+        assert_eq!(answer.header("x-partial-result"), Some("github/5002=502"));
     }
 }
 

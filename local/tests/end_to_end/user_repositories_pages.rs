@@ -63,7 +63,7 @@ async fn an_installation_page_by_page_gives_each_repository_once() {
     let found = ids(&running.follow_links(&big, "selected_provider=github&installation_id=5045", 100).await);
     assert_eq!((found.len(), unique(&found)), (1_500, 1_500));
     let forty = running.sign_in("forty-installations").await;
-    for per_page in [1, 7, 10, 29, 30, 31] {
+    for per_page in [7, 29, 30] {
         let query = "selected_provider=github&installation_id=5005";
         let found = ids(&running.follow_links(&forty, query, per_page).await);
         assert_eq!((found.len(), unique(&found)), (30, 30), "per_page={per_page}");
