@@ -96,7 +96,11 @@ impl Running {
 
     /// A request without any credential.
     pub(crate) fn request(&self, method: Method, path: &str) -> Request {
-        let url = format!("{}{path}", self.stack.url);
+        self.request_at(method, &format!("{}{path}", self.stack.url))
+    }
+
+    /// The same at a whole address, such as another process of the service.
+    pub(crate) fn request_at(&self, method: Method, url: &str) -> Request {
         Request { builder: self.http.request(method, url) }
     }
 

@@ -2,5 +2,15 @@
 //! One module per group of routes; `harness` is what they share.
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "in a test a panic is the finding")]
 
+mod api_keys;
 mod harness;
+mod host_errors;
+mod openhands;
+mod openhands_callers;
+mod partial_results;
 mod smoke;
+mod store_errors;
+mod user_installations;
+mod user_repositories;
+mod user_repositories_pages;
+mod user_repositories_query;

@@ -9,14 +9,14 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::github::{Github, GithubError, MAX_PER_PAGE};
-use super::paging;
+use super::paging::{self, Remaining};
 use super::token::{TokenError, TokenSource};
 use super::upstream::Budget;
 use super::{ProviderError, ProviderType, Repository, Sort};
 
 /// The longest merged list that is answered (DESIGN 4); cut after sorting.
 pub const LONGEST: usize = 10_000;
-/// Calls that are started at once; the budget holds back what is over the operator's limit.
+/// Installations that are asked at once; the budget holds back what is over the operator's limit.
 const AT_ONCE: usize = 100;
 
 /// A part of a listing that is missing.
@@ -103,25 +103,20 @@ async fn installation_repositories<T: TokenSource>(
     };
     let mut found = first.repositories;
     let mut failed = None;
-    let mut next = 2;
-    let mut last = paging::pages(first.total_count, MAX_PER_PAGE).max(first.last_page);
-    while next <= last {
-        let mut pages = stream::iter(next..=last).map(page).buffered(AT_ONCE);
-        let mut end = last;
+    let mut remaining = Remaining::new(first.total_count, MAX_PER_PAGE, first.last_page);
+    while let Some(batch) = remaining.batch() {
+        let mut pages = stream::iter(batch).map(page).buffered(paging::AT_ONCE as usize);
         while let Some(answer) = pages.next().await {
             match answer {
                 Ok(answer) => {
+                    remaining.saw(answer.repositories.len(), answer.last_page);
                     found.extend(answer.repositories);
-                    end = end.max(answer.last_page);
                 }
                 Err(error) => {
                     failed.get_or_insert(error);
                 }
             }
         }
-        next = last + 1;
-        // Repositories were added while we were reading.
-        last = end;
     }
     (found, failed)
 }
@@ -238,3 +233,6 @@ pub const fn host_error(error: &GithubError) -> Option<ProviderError> {
         GithubError::Token(_) => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,8 @@
 //! Reading what a host says about further pages: `Link` headers (RFC 8288) as numbers.
 //! Links themselves are never followed; addresses are built from the host's configuration.
 
+use std::ops::RangeInclusive;
+
 use parse_link_header::parse_with_rel;
 
 /// The page number of the `Link` of that relation (`next`, `last`), if it names one.
@@ -13,6 +15,50 @@ pub fn page_of(link: &str, relation: &str) -> Option<u32> {
 #[must_use]
 pub fn pages(total: u64, per_page: u32) -> u32 {
     u32::try_from(total.div_ceil(u64::from(per_page.max(1)))).unwrap_or(u32::MAX).max(1)
+}
+
+/// Pages of one listing that are asked for at once; the budget bounds the calls in all.
+pub const AT_ONCE: u32 = 32;
+
+/// The pages behind a listing's first one, in batches to be asked for at once.
+///
+/// Pages that the host has counted are asked for in parallel; what only a `Link` names (items that were
+/// added while we were reading) one after the other. A batch that brings nothing is the last one, so that
+/// neither a wrong count nor a wrong `Link` keeps anybody asking.
+#[derive(Clone, Debug)]
+pub struct Remaining {
+    next: u32,
+    counted: u32,
+    last: u32,
+    brought: bool,
+}
+
+impl Remaining {
+    /// What is left after a first page that counted `total` items and named `last_page` as the last.
+    #[must_use]
+    pub fn new(total: u64, per_page: u32, last_page: u32) -> Self {
+        let counted = pages(total, per_page);
+        Self { next: 2, counted, last: counted.max(last_page), brought: true }
+    }
+
+    /// The next pages, if there are any.
+    pub fn batch(&mut self) -> Option<RangeInclusive<u32>> {
+        if !self.brought || self.next > self.last {
+            return None;
+        }
+        let first = self.next;
+        let end =
+            if first <= self.counted { self.counted.min(first.saturating_add(AT_ONCE - 1)) } else { first };
+        self.next = end.checked_add(1)?;
+        self.brought = false;
+        Some(first..=end)
+    }
+
+    /// Notes a page of the batch: how many items it had and which page it named as the last.
+    pub fn saw(&mut self, items: usize, last_page: u32) {
+        self.brought |= items > 0;
+        self.last = self.last.max(last_page);
+    }
 }
 
 #[cfg(test)]
@@ -44,7 +90,55 @@ mod tests {
         assert_eq!(pages(1500, 100), 15);
     }
 
+    /// All pages that are asked for when `holds` tells how many items a page has and which it names as last.
+    fn asked(mut remaining: Remaining, holds: impl Fn(u32) -> (usize, u32)) -> Vec<Vec<u32>> {
+        let mut batches = Vec::new();
+        while let Some(batch) = remaining.batch() {
+            for page in batch.clone() {
+                let (items, last) = holds(page);
+                remaining.saw(items, last);
+            }
+            batches.push(batch.collect());
+        }
+        batches
+    }
+
+    #[test]
+    fn counted_pages_are_asked_for_at_once_and_no_others() {
+        assert!(asked(Remaining::new(0, 100, 1), |page| (0, page)).is_empty());
+        assert!(asked(Remaining::new(100, 100, 1), |page| (0, page)).is_empty());
+        assert_eq!(asked(Remaining::new(250, 100, 3), |_| (1, 3)), [[2, 3]]);
+        let batches = asked(Remaining::new(4_000, 100, 40), |_| (1, 40));
+        assert_eq!(batches.iter().map(Vec::len).collect::<Vec<_>>(), [32, 7]);
+        assert_eq!(batches.concat(), (2..=40).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn what_was_added_while_reading_is_read_too() {
+        assert_eq!(asked(Remaining::new(200, 100, 2), |page| (1, page.min(3) + 1)), [[2], [3], [4]]);
+    }
+
+    #[test]
+    fn a_wrong_link_or_count_costs_no_more_than_one_batch() {
+        assert_eq!(asked(Remaining::new(4, 100, u32::MAX), |_| (0, u32::MAX)), [[2]]);
+        assert_eq!(asked(Remaining::new(u64::MAX, 100, 1), |_| (0, 1)).concat().len(), AT_ONCE as usize);
+    }
+
+    #[test]
+    fn a_batch_that_fails_as_a_whole_is_the_last() {
+        let mut remaining = Remaining::new(10_000, 100, 100);
+        assert_eq!(remaining.batch(), Some(2..=33));
+        assert_eq!(remaining.batch(), None);
+    }
+
     proptest! {
+        #[test]
+        fn no_page_is_asked_for_twice_or_left_out(total in 0_u64..20_000, last in 1_u32..300) {
+            let end = pages(total, 100).max(last);
+            let pages = asked(Remaining::new(total, 100, last), |_| (1, last)).concat();
+            prop_assert_eq!(pages, (2..=end).collect::<Vec<_>>());
+        }
+
         #[test]
         fn no_header_makes_the_reader_panic(link in ".{0,200}") {
             let _ = page_of(&link, "next");

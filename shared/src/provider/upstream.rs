@@ -251,3 +251,6 @@ impl Upstream {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

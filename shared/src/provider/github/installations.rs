@@ -5,12 +5,9 @@ use futures::stream::{self, StreamExt};
 use serde::Deserialize;
 
 use super::{Github, GithubError, MAX_PER_PAGE};
-use crate::provider::paging;
+use crate::provider::paging::{self, Remaining};
 use crate::provider::token::TokenSource;
 use crate::provider::upstream::Budget;
-
-/// Pages that are asked for at once; the budget bounds the calls in all.
-const PAGES_AT_ONCE: usize = 32;
 
 /// An installation, as far as the service reads it.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -100,23 +97,18 @@ impl Github {
         source: &T,
         budget: &Budget,
     ) -> Result<Vec<Installation>, GithubError> {
-        let (first, more) = self.installations_page(1, source, budget).await?;
+        let (first, last_page) = self.installations_page(1, source, budget).await?;
         let mut all = first.installations;
-        let mut last = paging::pages(first.total_count, MAX_PER_PAGE).max(more);
-        let mut page = 2;
-        while page <= last {
-            let mut pages = stream::iter(page..=last)
+        let mut remaining = Remaining::new(first.total_count, MAX_PER_PAGE, last_page);
+        while let Some(batch) = remaining.batch() {
+            let mut pages = stream::iter(batch)
                 .map(|page| self.installations_page(page, source, budget))
-                .buffered(PAGES_AT_ONCE);
-            let mut end = last;
+                .buffered(paging::AT_ONCE as usize);
             while let Some(answer) = pages.next().await {
-                let (answer, more) = answer?;
+                let (answer, last_page) = answer?;
+                remaining.saw(answer.installations.len(), last_page);
                 all.extend(answer.installations);
-                end = more;
             }
-            page = last + 1;
-            // Installed while we were reading: the last page names a further one.
-            last = end;
         }
         let mut seen = std::collections::HashSet::new();
         all.retain(|installation| seen.insert(installation.id));

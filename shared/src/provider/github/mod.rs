@@ -12,6 +12,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use tokio::time::Instant;
 use url::Url;
 
 use super::token::{AccessToken, TokenError, TokenSource};
@@ -112,7 +113,7 @@ impl Github {
             if answer.status != StatusCode::UNAUTHORIZED {
                 return Ok(answer);
             }
-            if token.fresh {
+            if token.fresh && Instant::now() + REPLICATION_LAG < budget.deadline() {
                 tokio::time::sleep(REPLICATION_LAG).await;
                 token.fresh = false;
                 renewed = true;
@@ -245,7 +246,9 @@ fn retry_after(answer: &Answer, exhausted: bool, clock: &Clock) -> Option<u64> {
     }
     let reset = answer.header("x-ratelimit-reset").and_then(|value| value.parse::<i64>().ok());
     match reset {
-        Some(reset) if exhausted => Some(u64::try_from(reset - clock.unix()).unwrap_or(0).max(1)),
+        Some(reset) if exhausted => {
+            Some(u64::try_from(reset.saturating_sub(clock.unix())).unwrap_or(0).max(1))
+        }
         _ => Some(60),
     }
 }

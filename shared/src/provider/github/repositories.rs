@@ -2,6 +2,7 @@
 //! The order and the merging of many pages are `listing`'s business.
 
 use serde::Deserialize;
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::{Github, GithubError};
@@ -73,12 +74,38 @@ impl Github {
     }
 }
 
-/// One odd item never costs the page (DESIGN 4): what has neither id nor name is left out and logged.
-fn repository(json: &str) -> Option<Repository> {
-    let Ok(repository) = serde_json::from_str::<GithubRepository>(json) else {
+impl GithubRepository {
+    /// The fields that are as they should be, of an item where some are not.
+    fn of_odd(json: &str) -> Option<Self> {
+        let fields: serde_json::Map<String, Value> = serde_json::from_str(json).ok()?;
+        let text = |name: &str| fields.get(name).and_then(Value::as_str).map(str::to_owned);
+        Some(Self {
+            id: fields.get("id")?.as_u64()?,
+            full_name: text("full_name"),
+            name: text("name"),
+            private: fields.get("private").and_then(Value::as_bool),
+            owner: fields.get("owner").and_then(|owner| Owner::deserialize(owner).ok()),
+            stargazers_count: fields.get("stargazers_count").and_then(Value::as_u64),
+            pushed_at: text("pushed_at"),
+            updated_at: text("updated_at"),
+            created_at: text("created_at"),
+            default_branch: text("default_branch"),
+        })
+    }
+}
+
+/// One odd item never costs the page (DESIGN 4), one odd field never costs the item: only what has no id
+/// or no name is left out, and logged.
+pub(super) fn repository(json: &str) -> Option<Repository> {
+    let read = serde_json::from_str(json).ok().or_else(|| GithubRepository::of_odd(json));
+    let found = read.and_then(with_a_name);
+    if found.is_none() {
         tracing::warn!("a repository without the fields that identify it was left out of a page");
-        return None;
-    };
+    }
+    found
+}
+
+fn with_a_name(repository: GithubRepository) -> Option<Repository> {
     let owner = repository.owner;
     let full_name = repository.full_name.or_else(|| {
         let login = owner.as_ref().and_then(|owner| owner.login.as_deref());
