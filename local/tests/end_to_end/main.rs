@@ -2,5 +2,11 @@
 //! One module per group of routes; `harness` is what they share.
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "in a test a panic is the finding")]
 
+mod behind;
 mod harness;
+mod identity;
+mod setup;
+mod sign_in;
+mod sign_in_failures;
+mod sign_in_state;
 mod smoke;

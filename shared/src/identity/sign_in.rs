@@ -30,7 +30,7 @@ pub type Cookie = cookie::Cookie<'static>;
 
 /// A sign-in has ten minutes, as long as GitHub's code lives.
 const LIFE_SECONDS: i64 = 600;
-/// How long the table remembers it: a late browser learns that it was late, not that it never began.
+/// How long the table and the browser remember it: who is late learns that, not that it never began.
 const REMEMBERED_SECONDS: i64 = 3600;
 
 /// A sign-in that starts: where the browser goes, and the cookie that binds it.
@@ -151,7 +151,7 @@ pub async fn start(service: &Service, public_url: &Url, return_to: &str) -> Resu
         cookie: binding_cookie(
             binding_cookie_name(&state_hash, secure),
             browser.expose().to_owned(),
-            LIFE_SECONDS,
+            REMEMBERED_SECONDS,
             secure,
         ),
     })
