@@ -5,6 +5,7 @@
 mod behind;
 mod harness;
 mod identity;
+mod session;
 mod setup;
 mod sign_in;
 mod sign_in_failures;

@@ -209,9 +209,11 @@ pub async fn finish(
     let previous = session::of_request(service, request).await?;
     let user = user_of(service, &account, previous.as_ref().map(|session| &session.user_id)).await?;
     linked_token::keep_granted(service, &user, ProviderType::Github, &grant).await?;
+    // Before the listing, which may take long: who logs out in another browser meanwhile ends the token
+    // only if no session needs it.
+    let session_cookie = session::start(service, &user, previous.as_ref(), secure).await?;
     write_mapping(service, &user, &account, &source, budget).await;
 
-    let session_cookie = session::start(service, &user, previous.as_ref(), secure).await?;
     let name = binding_cookie_name(&sign_in.state_hash, secure);
     Ok(Finished {
         cookies: [session_cookie, binding_cookie(name, String::new(), 0, secure)],
