@@ -11,3 +11,5 @@ mod sign_in;
 mod sign_in_failures;
 mod sign_in_state;
 mod smoke;
+mod stored_secrets;
+mod token_renewal;

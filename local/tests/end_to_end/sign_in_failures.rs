@@ -2,6 +2,7 @@
 //! nobody is signed in, and the next try works.
 
 use http::{HeaderMap, StatusCode};
+use local::aws::hook;
 use local::sandbox_github::{Fault, FaultKind};
 use local::stack::{GITHUB_APP_SECRET, SANDBOX_CLIENT_SECRET, sandbox_app_secret};
 use serde_json::json;
@@ -179,4 +180,34 @@ async fn a_new_token_that_github_does_not_know_yet_is_tried_again() {
     running.github().fail(Fault::get("/user", FaultKind::Status(StatusCode::UNAUTHORIZED)).times(1));
     let finished = running.browser().sign_in("octocat").await;
     assert_eq!(finished.status, StatusCode::SEE_OTHER, "{finished:?}");
+}
+
+#[tokio::test]
+async fn a_table_that_fails_for_a_moment_or_loses_an_answer_keeps_nobody_out() {
+    let throttled = hook::Fault::error(StatusCode::BAD_REQUEST, "ProvisionedThroughputExceededException");
+    let running = start().await;
+    for (operation, fault) in [
+        ("PutItem", hook::Fault::lost_answer()),
+        ("TransactWriteItems", hook::Fault::lost_answer()),
+        ("PutItem", throttled.clone()),
+        ("UpdateItem", throttled.clone()),
+        ("GetItem", throttled.clone()),
+        ("TransactWriteItems", throttled),
+    ] {
+        running.stack.dynamodb.hook().fail_next(operation, 1, &fault);
+        let finished = running.browser().sign_in("octocat").await;
+        assert_eq!(finished.status, StatusCode::SEE_OTHER, "{operation}, {fault:?}: {finished:?}");
+        running.stack.dynamodb.hook().reset();
+    }
+    assert_eq!(running.items_of("USER").await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_table_that_is_down_has_its_page() {
+    let running = start().await;
+    let down = hook::Fault::error(StatusCode::INTERNAL_SERVER_ERROR, "InternalServerError");
+    running.stack.dynamodb.hook().fail_next("PutItem", 3, &down);
+    let answer = running.get("/auth/github/login").send().await;
+    assert_page(&answer, 503, "unavailable");
+    assert!(answer.header("retry-after").is_some() && answer.header("location").is_none());
 }

@@ -12,7 +12,7 @@ use time::Duration;
 use url::Url;
 
 use super::linked_token;
-use super::sealing::{Aad, Sealed};
+use super::sealing::{self, Aad, OpenError, Sealed};
 use super::secret_token::SecretToken;
 use super::session;
 use crate::config::endpoint;
@@ -252,9 +252,13 @@ async fn use_state(
     if !service.table.use_sign_in(hash.as_str()).await? {
         return Err(SignInError::StateReused);
     }
-    let keys = service.token_keys.get().await.map_err(Failure::from)?;
     let sealed = Sealed { key_id: sign_in.key_id.clone(), bytes: sign_in.sealed_verifier.clone() };
-    let verifier = keys.open(&verifier_aad(service, hash.as_str()), &sealed).map_err(Failure::from)?;
+    let verifier = sealing::open(&service.token_keys, &verifier_aad(service, hash.as_str()), &sealed)
+        .await
+        .map_err(|error| match error {
+        OpenError::Keys(error) => Failure::from(error),
+        OpenError::Seal(error) => Failure::from(error),
+    })?;
     Ok((sign_in, verifier))
 }
 
