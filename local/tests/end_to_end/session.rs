@@ -10,7 +10,7 @@ use local::stack::SANDBOX_CLIENT_ID;
 use serde_json::json;
 
 use crate::behind::{assert_page, granted, parameter, text};
-use crate::harness::{Answer, Browser, Running, Setup, start};
+use crate::harness::{Answer, Browser, Running, start};
 
 const DAY: u64 = 24 * 3600;
 
@@ -308,16 +308,18 @@ async fn who_logs_out_in_the_middle_of_a_sign_in_comes_back_signed_in() {
 
 #[tokio::test]
 async fn a_logout_elsewhere_while_a_sign_in_reads_its_installations_leaves_it_its_token() {
-    let running = Setup { latency: Duration::from_millis(150), ..Setup::default() }.start().await;
+    let running = start().await;
     let elsewhere = signed_in(&running, "octocat").await;
     let browser = running.browser();
     let back = browser.approve(&browser.start_sign_in("/auth/github/login").await, "octocat");
+    let silence = FaultKind::Stall(Duration::from_millis(500));
+    running.github().fail(Fault::get("/user/installations", silence).times(1));
     let signing_in = async { browser.get(&back).await.status };
     let logging_out = async {
-        while !running.github().calls().iter().any(|call| call.path == "/user") {
-            tokio::time::sleep(Duration::from_millis(5)).await;
+        while running.items_of("TOKEN#").await[0]["version"]["N"] != "2" {
+            tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
         log_out(&running, &elsewhere.cookie_header()).await.status
     };
     let statuses = tokio::join!(signing_in, logging_out);

@@ -141,10 +141,13 @@ async fn a_holder_that_died_keeps_the_others_waiting_until_its_lease_ends() {
 #[tokio::test]
 async fn a_refresh_token_that_was_used_by_another_is_no_loss_if_the_row_has_changed() {
     // So slow that the row changes while GitHub is being asked.
-    let running = Setup { latency: Duration::from_millis(200), ..Setup::default() }.start().await;
+    let running = Setup { latency: Duration::from_millis(250), ..Setup::default() }.start().await;
     let demo = expired(&running).await;
     running.token_endpoint_answers(&serde_json::json!({ "error": "bad_refresh_token" }));
     let request = tokio::spawn(running.get(INSTALLATIONS).api_key(&demo).send());
+    while running.items_of("LEASE#").await.is_empty() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
     tokio::time::sleep(Duration::from_millis(100)).await;
 
     let tokens = running.github().mint_user_token("octocat");
