@@ -2,8 +2,10 @@
 //! of the installations that the new token shows.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use http::StatusCode;
+use local::aws::hook;
 use local::sandbox_github::{Fault, FaultKind};
 use serde_json::Value;
 use shared::store::Proof;
@@ -23,6 +25,9 @@ async fn user_id(browser: &Browser<'_>) -> String {
 async fn first_sign_ins_of_one_account_at_once_make_one_user() {
     let running = start().await;
     let browsers = [running.browser(), running.browser(), running.browser(), running.browser()];
+    // Each has seen that nobody has the account before any of them writes.
+    let together = hook::Fault::delay(Duration::from_millis(150));
+    running.stack.dynamodb.hook().fail_next("TransactWriteItems", browsers.len(), &together);
     let mut callbacks = Vec::new();
     for browser in &browsers {
         let back = browser.approve(&browser.start_sign_in("/auth/github/login").await, "octocat");
