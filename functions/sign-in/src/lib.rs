@@ -9,8 +9,8 @@ mod setup;
 
 use std::sync::Arc;
 
-use http::HeaderValue;
 use http::header::SET_COOKIE;
+use http::{HeaderValue, Method};
 use lambda_http::RequestExt;
 use shared::contract::auth::Notice;
 use shared::contract::query::Query;
@@ -30,7 +30,8 @@ async fn answer(service: &Arc<Service>, request: &Request) -> Result<Response, F
     let steps: Vec<&str> = request.raw_http_path().trim_matches('/').split('/').collect();
     match steps[..] {
         ["auth", "session"] => session::answer(service, request).await,
-        ["auth", "logout"] => logout::answer(service, request).await,
+        // Any method arrives here where no gateway has sorted them; a GET must not sign anybody out.
+        ["auth", "logout"] if *request.method() == Method::POST => logout::answer(service, request).await,
         ["auth", "github", "setup"] => setup::answer(service, request).await,
         ["auth", provider, step @ ("login" | "callback")] => {
             match ProviderType::from_name(provider) {

@@ -13,6 +13,12 @@ pub(crate) async fn answer(service: &Arc<Service>, request: &Request) -> Result<
     if let Some(session) = caller::browser(service, request).await? {
         sign_in::sign_out(service, &session, &service.budget(request)).await?;
     }
+    let signed_out = empty(StatusCode::NO_CONTENT);
+    // A form on another site comes without the cookie (SameSite=Lax); to remove it then would sign the
+    // browser out for that site.
+    if session::cookie_values(request, &service.config.session.cookie_name).next().is_none() {
+        return Ok(signed_out);
+    }
     let secure = sign_in::is_secure(&service.public_url(request)?);
-    crate::with_cookies(empty(StatusCode::NO_CONTENT), [session::removal(service, secure)])
+    crate::with_cookies(signed_out, [session::removal(service, secure)])
 }

@@ -14,10 +14,12 @@ pub(crate) async fn answer(service: &Service, request: &Request) -> Result<Respo
     let user = &session.user_id;
     let (identities, tokens) =
         tokio::try_join!(service.table.identities(user), service.table.provider_tokens(user))?;
+    let now = service.clock.unix();
     let providers = identities
         .into_iter()
         .map(|identity| {
-            let usable = tokens.iter().any(|token| token.provider == identity.provider && !token.ended);
+            let usable =
+                tokens.iter().any(|token| token.provider == identity.provider && token.is_usable(now));
             Ok(LinkedProvider {
                 provider: identity.provider,
                 id: identity.subject,

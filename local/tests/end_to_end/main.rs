@@ -3,13 +3,22 @@
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "in a test a panic is the finding")]
 
 mod api_keys;
+mod behind;
 mod harness;
 mod host_errors;
+mod identity;
 mod openhands;
 mod openhands_callers;
 mod partial_results;
+mod session;
+mod setup;
+mod sign_in;
+mod sign_in_failures;
+mod sign_in_state;
 mod smoke;
 mod store_errors;
+mod stored_secrets;
+mod token_renewal;
 mod user_installations;
 mod user_repositories;
 mod user_repositories_pages;

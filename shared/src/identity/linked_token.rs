@@ -292,8 +292,6 @@ async fn open(
     kind: &str,
     sealed: &Sealed,
 ) -> Result<SecretString, TokenError> {
-    let unavailable = |error: &dyn std::fmt::Display| TokenError::Unavailable(error.to_string());
-    let keys = service.token_keys.get().await.map_err(|error| unavailable(&error))?;
     let aad = Aad {
         table: service.table.name(),
         user: user.as_str(),
@@ -301,15 +299,9 @@ async fn open(
         kind,
         version: row.version,
     };
-    match keys.open(&aad, sealed) {
-        Ok(secret) => Ok(secret),
-        // The ring was rotated a moment ago.
-        Err(super::sealing::SealError::UnknownKey(_)) => {
-            let keys = service.token_keys.refresh().await.map_err(|error| unavailable(&error))?;
-            keys.open(&aad, sealed).map_err(|error| unavailable(&error))
-        }
-        Err(error) => Err(unavailable(&error)),
-    }
+    super::sealing::open(&service.token_keys, &aad, sealed)
+        .await
+        .map_err(|error| TokenError::Unavailable(error.to_string()))
 }
 
 impl From<StoreError> for TokenError {

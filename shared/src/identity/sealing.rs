@@ -12,8 +12,8 @@ use zeroize::Zeroizing;
 
 use crate::clock::{NoEntropy, random};
 use crate::provider::ProviderType;
-use crate::secrets::FromSecret;
 use crate::secrets::fields::{Fields, text};
+use crate::secrets::{FromSecret, Secret, SecretsError};
 
 const KEY_BYTES: usize = 32;
 const LONGEST_KEY_ID: usize = 64;
@@ -164,6 +164,29 @@ impl FromSecret for KeyRing {
             return Err("current names no key of keys".to_owned());
         }
         Ok(Self { current, keys })
+    }
+}
+
+/// Why a stored row could not be opened.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum OpenError {
+    /// The key ring cannot be read.
+    #[error(transparent)]
+    Keys(#[from] SecretsError),
+    /// The row does not open.
+    #[error(transparent)]
+    Seal(#[from] SealError),
+}
+
+/// Opens a row with the key ring; with one read anew where another process has sealed with a key that
+/// this one does not know yet.
+///
+/// # Errors
+/// [`OpenError`].
+pub async fn open(keys: &Secret<KeyRing>, aad: &Aad<'_>, sealed: &Sealed) -> Result<SecretString, OpenError> {
+    match keys.get().await?.open(aad, sealed) {
+        Err(SealError::UnknownKey(_)) => Ok(keys.refresh().await?.open(aad, sealed)?),
+        opened => Ok(opened?),
     }
 }
 

@@ -12,7 +12,7 @@ use time::Duration;
 use url::Url;
 
 use super::linked_token;
-use super::sealing::{Aad, Sealed};
+use super::sealing::{self, Aad, OpenError, Sealed};
 use super::secret_token::SecretToken;
 use super::session;
 use crate::config::endpoint;
@@ -30,7 +30,7 @@ pub type Cookie = cookie::Cookie<'static>;
 
 /// A sign-in has ten minutes, as long as GitHub's code lives.
 const LIFE_SECONDS: i64 = 600;
-/// How long the table remembers it: a late browser learns that it was late, not that it never began.
+/// How long the table and the browser remember it: who is late learns that, not that it never began.
 const REMEMBERED_SECONDS: i64 = 3600;
 
 /// A sign-in that starts: where the browser goes, and the cookie that binds it.
@@ -151,7 +151,7 @@ pub async fn start(service: &Service, public_url: &Url, return_to: &str) -> Resu
         cookie: binding_cookie(
             binding_cookie_name(&state_hash, secure),
             browser.expose().to_owned(),
-            LIFE_SECONDS,
+            REMEMBERED_SECONDS,
             secure,
         ),
     })
@@ -209,9 +209,11 @@ pub async fn finish(
     let previous = session::of_request(service, request).await?;
     let user = user_of(service, &account, previous.as_ref().map(|session| &session.user_id)).await?;
     linked_token::keep_granted(service, &user, ProviderType::Github, &grant).await?;
+    // Before the listing, which may take long: who logs out in another browser meanwhile ends the token
+    // only if no session needs it.
+    let session_cookie = session::start(service, &user, previous.as_ref(), secure).await?;
     write_mapping(service, &user, &account, &source, budget).await;
 
-    let session_cookie = session::start(service, &user, previous.as_ref(), secure).await?;
     let name = binding_cookie_name(&sign_in.state_hash, secure);
     Ok(Finished {
         cookies: [session_cookie, binding_cookie(name, String::new(), 0, secure)],
@@ -250,9 +252,13 @@ async fn use_state(
     if !service.table.use_sign_in(hash.as_str()).await? {
         return Err(SignInError::StateReused);
     }
-    let keys = service.token_keys.get().await.map_err(Failure::from)?;
     let sealed = Sealed { key_id: sign_in.key_id.clone(), bytes: sign_in.sealed_verifier.clone() };
-    let verifier = keys.open(&verifier_aad(service, hash.as_str()), &sealed).map_err(Failure::from)?;
+    let verifier = sealing::open(&service.token_keys, &verifier_aad(service, hash.as_str()), &sealed)
+        .await
+        .map_err(|error| match error {
+        OpenError::Keys(error) => Failure::from(error),
+        OpenError::Seal(error) => Failure::from(error),
+    })?;
     Ok((sign_in, verifier))
 }
 

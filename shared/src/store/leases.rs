@@ -52,7 +52,11 @@ impl Table {
         let free = Only::IfAbsentOrLess("held_until", now);
         match self.write(Write::put(&key(user, provider), lease, free)?).await {
             Ok(()) => Ok(true),
-            Err(StoreError::Conflict) => Ok(false),
+            // Our own, if the answer was lost and the SDK tried again: else its holder would wait for itself.
+            Err(StoreError::Conflict) => {
+                let held = self.get::<Lease>(&key(user, provider)).await?;
+                Ok(held.is_some_and(|held| held.holder == lease.holder))
+            }
             Err(error) => Err(error),
         }
     }

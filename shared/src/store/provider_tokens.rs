@@ -34,6 +34,17 @@ pub struct ProviderToken {
     pub ended: bool,
 }
 
+impl ProviderToken {
+    /// Whether it works or can be renewed, as far as its times tell.
+    #[must_use]
+    pub fn is_usable(&self, now: i64) -> bool {
+        let lives = |end: Option<i64>| end.is_none_or(|end| end > now);
+        !self.ended
+            && (lives(self.access_expires_at)
+                || (self.sealed_refresh.is_some() && lives(self.refresh_expires_at)))
+    }
+}
+
 fn key(user: &UserId, provider: ProviderType) -> Key {
     Key::new(user.partition(), format!("TOKEN#{provider}"))
 }

@@ -41,7 +41,11 @@ impl Table {
     /// # Errors
     /// [`StoreError`].
     pub async fn start_sign_in(&self, sign_in: &SignIn) -> Result<(), StoreError> {
-        self.write(Write::put(&key(&sign_in.state_hash), sign_in, Only::IfAbsent)?).await
+        match self.write(Write::put(&key(&sign_in.state_hash), sign_in, Only::IfAbsent)?).await {
+            // Nobody else has this state: the answer was lost, and the SDK tried again.
+            Err(StoreError::Conflict) => Ok(()),
+            other => other,
+        }
     }
 
     /// Looks at a sign-in without using it up.
