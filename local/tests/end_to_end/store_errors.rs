@@ -147,3 +147,17 @@ async fn a_table_that_does_not_answer_is_503_too() {
     assert_unavailable(&running.get(INSTALLATIONS).api_key(&user).send().await);
     assert_eq!(running.get(INSTALLATIONS).api_key(&user).send().await.status, StatusCode::OK);
 }
+
+#[tokio::test]
+async fn a_use_that_cannot_be_noted_does_not_cost_the_answer() {
+    let running = start().await;
+    let user = running.sign_in("octocat").await;
+    running.clock.advance(Duration::from_secs(11 * 60));
+    running.stack.dynamodb.hook().fail_next("UpdateItem", 100, &throttled());
+    let path = format!("/api/users/{}/installations", user.user_id);
+    for request in [running.get(&path).api_key(&user), running.get(&path).session(&user)] {
+        let answer = request.send().await;
+        assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
+    }
+    assert!(running.stack.dynamodb.hook().calls("UpdateItem") > 0, "the notes were tried");
+}

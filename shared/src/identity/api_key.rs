@@ -49,7 +49,8 @@ pub async fn find(service: &Service, text: &str) -> Result<Option<ApiKey>, Failu
             Ok(()) => {}
             // Ended at this very moment.
             Err(StoreError::Conflict) => return Ok(None),
-            Err(error) => return Err(error.into()),
+            // The note can wait for the next use; the caller need not.
+            Err(error) => tracing::warn!(%error, "the use of a key was not noted"),
         }
     }
     Ok(Some(key))

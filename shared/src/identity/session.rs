@@ -52,7 +52,8 @@ pub async fn of_request(service: &Service, request: &Request) -> Result<Option<S
             Ok(()) => {}
             // Signed out at this very moment.
             Err(StoreError::Conflict) => return Ok(None),
-            Err(error) => return Err(error.into()),
+            // The note can wait for the next use; the caller need not.
+            Err(error) => tracing::warn!(%error, "the use of a session was not noted"),
         }
     }
     Ok(Some(session))
