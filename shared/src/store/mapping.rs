@@ -1,10 +1,12 @@
 //! The mapping of users to GitHub App installations: `USER#<id>` / `MAPPING#<installation>`, and by
 //! installation through `gsi1`. What an installation is at GitHub is `provider::github`'s business.
 
+use std::collections::{HashMap, HashSet};
+
 use serde::{Deserialize, Serialize};
 
 use super::identities::UserId;
-use super::table::{Key, Only, StoreError, TRANSACTION, Table, Write, text};
+use super::table::{Key, Only, StoreError, TRANSACTION, Table, Write, number, text};
 
 /// How far a user's right to an installation is proved (reference: GitHub 5.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -90,6 +92,24 @@ fn put(row: &MappingRow, only: Only) -> Result<Write, StoreError> {
     Write::put(&key(&row.user_id, row.installation_id), &stored, only)
 }
 
+/// The row is still what was read: a proof that was taken back meanwhile is not written again.
+fn unchanged(row: &MappingRow) -> Only {
+    Only::IfAllEqual(vec![
+        ("id", number(row.id)),
+        ("proof", text(row.proof.as_str())),
+        ("updated_at", number(row.updated_at)),
+    ])
+}
+
+impl Proof {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Member => "member",
+            Self::Admin => "admin",
+        }
+    }
+}
+
 impl MappingRow {
     fn observed(&self, observed: &Observed, now: i64) -> Self {
         let changed = Self {
@@ -152,9 +172,8 @@ impl Table {
         now: i64,
     ) -> Result<usize, (usize, StoreError)> {
         let rows = self.mapping_of(user).await.map_err(|error| (0, error))?;
-        let known: std::collections::HashMap<u64, &MappingRow> =
-            rows.iter().map(|row| (row.installation_id, row)).collect();
-        let mut seen = std::collections::HashSet::new();
+        let known: HashMap<u64, &MappingRow> = rows.iter().map(|row| (row.installation_id, row)).collect();
+        let mut seen = HashSet::new();
         let observed: Vec<&Observed> =
             observed.iter().filter(|observed| seen.insert(observed.installation_id)).collect();
         let fresh = observed.iter().filter(|observed| !known.contains_key(&observed.installation_id)).count();
@@ -170,7 +189,7 @@ impl Table {
                 if changed == **row {
                     continue;
                 }
-                put(&changed, Only::IfEquals("id", super::table::number(row.id)))
+                put(&changed, unchanged(row))
             } else {
                 let row = MappingRow {
                     id: next_id,
@@ -211,14 +230,10 @@ impl Table {
         proof: Proof,
         now: i64,
     ) -> Result<(), StoreError> {
-        let proof = match proof {
-            Proof::Member => "member",
-            Proof::Admin => "admin",
-        };
-        let now = super::table::number(now);
+        let now = number(now);
         self.set(
             &key(user, installation),
-            &[("proof", text(proof)), ("proved_at", now.clone()), ("updated_at", now)],
+            &[("proof", text(proof.as_str())), ("proved_at", now.clone()), ("updated_at", now)],
         )
         .await
     }
