@@ -9,4 +9,6 @@ mod github_lab;
 mod github_user_installation;
 mod harness;
 mod last_good_answers;
+mod mapping;
+mod mapping_repair;
 mod smoke;

@@ -238,3 +238,77 @@ impl Table {
         .await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{MappingRow, Observed, Proof};
+
+    fn row() -> MappingRow {
+        MappingRow {
+            id: 7,
+            user_id: serde_json::from_str("\"usr_01ARZ3NDEKTSV4RRFFQ69G5FAV\"").unwrap(),
+            installation_id: 5001,
+            account_id: Some(1001),
+            account_name: Some("octo-org".to_owned()),
+            account_type: Some("Organization".to_owned()),
+            account_avatar_url: Some("https://avatars.example/u/1001".to_owned()),
+            repository_selection: Some("all".to_owned()),
+            suspended_at: None,
+            proof: Proof::Admin,
+            proved_at: 100,
+            created_at: 100,
+            updated_at: 100,
+        }
+    }
+
+    fn shown() -> Observed {
+        let row = row();
+        Observed {
+            installation_id: row.installation_id,
+            account_id: row.account_id,
+            account_name: row.account_name,
+            account_type: row.account_type,
+            account_avatar_url: row.account_avatar_url,
+            repository_selection: row.repository_selection,
+            suspended_at: row.suspended_at,
+            proof: Proof::Member,
+        }
+    }
+
+    #[test]
+    fn what_is_shown_again_changes_nothing_and_takes_no_better_proof_away() {
+        assert_eq!(row().observed(&shown(), 200), row());
+    }
+
+    #[test]
+    fn a_better_proof_is_noted() {
+        let member = MappingRow { proof: Proof::Member, ..row() };
+        let admin = member.observed(&Observed { proof: Proof::Admin, ..shown() }, 200);
+        assert_eq!(admin, MappingRow { proved_at: 200, updated_at: 200, ..row() });
+    }
+
+    #[test]
+    fn a_change_is_dated_and_keeps_id_and_beginning() {
+        let renamed = Observed { account_name: Some("octo-inc".to_owned()), ..shown() };
+        let row = row().observed(&renamed, 200);
+        assert_eq!(row.account_name.as_deref(), Some("octo-inc"));
+        assert_eq!((row.id, row.created_at, row.updated_at), (7, 100, 200));
+    }
+
+    #[test]
+    fn what_github_does_not_tell_any_more_stays_but_a_suspension_ends() {
+        let bare = Observed {
+            account_id: None,
+            account_name: None,
+            account_type: None,
+            account_avatar_url: None,
+            repository_selection: None,
+            ..shown()
+        };
+        let suspended = MappingRow { suspended_at: Some(50), ..row() };
+        let row = suspended.observed(&bare, 200);
+        assert_eq!(row.account_name.as_deref(), Some("octo-org"));
+        assert_eq!(row.repository_selection.as_deref(), Some("all"));
+        assert_eq!((row.suspended_at, row.updated_at), (None, 200));
+    }
+}
