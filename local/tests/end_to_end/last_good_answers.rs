@@ -60,7 +60,7 @@ async fn the_same_bytes_are_served_with_their_age_while_github_is_down() {
             let copy = ask(&running, path, &user).await;
             assert_copy(&copy, &good);
             let age: u64 = copy.header("age").expect("an age").parse().expect("a number");
-            assert!((42..50).contains(&age), "{kind:?}: {age}");
+            assert!((42..60).contains(&age), "{kind:?}: {age}");
         }
     }
 }
@@ -77,8 +77,8 @@ async fn a_copy_looks_like_githubs_answer_with_two_headers_more() {
     assert_copy(&copy, &good);
     let wire = copy.wire();
     let (headers, _) = wire.split_once("\n\n").unwrap();
-    // A second may have passed.
-    insta::assert_snapshot!(headers.replace("age: 1\n", "age: 0\n"));
+    let age = format!("\nage: {}\n", copy.header("age").unwrap());
+    insta::assert_snapshot!(headers.replace(&age, "\nage: [seconds]\n"));
 }
 
 #[tokio::test]
@@ -109,10 +109,10 @@ async fn a_copy_is_served_for_ten_minutes_and_no_longer() {
     let user = running.sign_in("octocat").await;
     let good = ask(&running, LIST, &user).await;
     all_down(&running);
-    running.wait(595);
+    running.wait(580);
     assert_copy(&ask(&running, LIST, &user).await, &good);
-    running.wait(10);
-    assert_no_copy(&ask(&running, LIST, &user).await, "605 seconds old");
+    running.wait(21);
+    assert_no_copy(&ask(&running, LIST, &user).await, "601 seconds old");
 }
 
 #[tokio::test]
