@@ -25,6 +25,8 @@ const LARGEST: usize = 350 * 1024;
 /// An unpacked copy is never larger than what is read from a host.
 const LARGEST_UNPACKED: u64 = 16 * 1024 * 1024;
 const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
+/// `hit` and `fwd` exclude each other; a stale answer in place of a failed origin's is a hit (RFC 9211, 2.1).
+const SERVED_STALE: HeaderValue = HeaderValue::from_static("git-installations; hit; detail=upstream-error");
 
 /// GitHub's answer, if it is one that can be relayed: a failure of GitHub, a body that is not JSON or not
 /// whole is a failure here, so that no client takes a proxy's page for a list.
@@ -80,7 +82,11 @@ impl KeptRequest {
         let outcome = match answer.status {
             StatusCode::OK => self.keep(service, answer).await,
             // Revoked, uninstalled, gone: what was seen before must not be shown again.
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::NOT_FOUND => {
+            StatusCode::UNAUTHORIZED | StatusCode::NOT_FOUND => self.forget(service).await,
+            // A rate limit has the same status and takes nothing away.
+            StatusCode::FORBIDDEN
+                if !matches!(classify(answer, &service.clock), ProviderError::RateLimited { .. }) =>
+            {
                 self.forget(service).await
             }
             _ => Ok(()),
@@ -150,8 +156,9 @@ impl KeptRequest {
                 return Err(failure);
             }
         };
-        let age = service.clock.unix() - kept.fetched_at;
-        let fresh_enough = u64::try_from(age).is_ok_and(|age| age <= service.config.stale_if_error.as_secs());
+        // Another process, whose clock is a little ahead, may have kept it.
+        let age = u64::try_from(service.clock.unix() - kept.fetched_at).unwrap_or(0);
+        let fresh_enough = age <= service.config.stale_if_error.as_secs();
         let Some(body) = unpacked(&kept.body).filter(|_| fresh_enough) else { return Err(failure) };
         tracing::warn!(%failure, age, "the last good answer was served in place of a failure");
         let mut headers = HeaderMap::new();
@@ -161,11 +168,8 @@ impl KeptRequest {
             }
         }
         let mut response = passed_through(StatusCode::OK, &headers, body, public_url, path);
-        response.headers_mut().insert(AGE, HeaderValue::from(age.max(0)));
-        response.headers_mut().insert(
-            CACHE_STATUS,
-            HeaderValue::from_static("git-installations; hit; fwd=stale; detail=upstream-error"),
-        );
+        response.headers_mut().insert(AGE, HeaderValue::from(age));
+        response.headers_mut().insert(CACHE_STATUS, SERVED_STALE);
         Ok(response)
     }
 }

@@ -4,19 +4,24 @@
 use std::sync::Arc;
 
 use http::StatusCode;
+use http::header::IF_NONE_MATCH;
 use lambda_http::RequestExt;
 use shared::contract::github::{Username, forwarded_request_headers, passed_through};
 use shared::contract::{Family, Request, Response};
 use shared::failure::Failure;
 use shared::identity::caller::{self, AppCaller};
 use shared::identity::linked_token::LinkedToken;
-use shared::provider::ProviderType;
 use shared::provider::github::{GithubError, Installation};
+use shared::provider::token::TokenError;
 use shared::provider::upstream::{Answer, Budget};
+use shared::provider::{ProviderError, ProviderType};
 use shared::relay::{self, KeptRequest};
 use shared::runtime::{answered, request_id};
 use shared::service::Service;
-use shared::store::{AnswerOwner, UserId};
+use shared::store::{AnswerOwner, MappingRow, UserId};
+
+/// The kind of account that a user has; organisations share their numbers, enterprises have their own.
+const USER: &str = "User";
 
 /// Answers one request.
 pub async fn handle(service: Arc<Service>, request: Request) -> Response {
@@ -29,13 +34,14 @@ async fn answer(service: &Arc<Service>, request: &Request) -> Result<Response, F
     let username = Username::parse(username)?;
     let public_url = service.public_url(request)?;
     let budget = service.budget(request);
-    let headers = forwarded_request_headers(request.headers());
+    let mut headers = forwarded_request_headers(request.headers());
     let path = format!("/users/{}/installation", username.as_str().to_ascii_lowercase());
 
     let (owner, own_account) = match caller {
         AppCaller::App => (AnswerOwner::App, None),
         AppCaller::SignedIn(caller) => {
             let account = own_account(service, caller.user(), &username, &budget).await?;
+            forget_wildcard(&mut headers);
             (AnswerOwner::User(caller.user().clone()), Some(account))
         }
     };
@@ -90,11 +96,18 @@ async fn own_account(
     let token = LinkedToken::new(service.clone(), user.clone(), provider, budget);
     match service.github.user(&token, budget).await {
         Ok(now) if now.id == account && now.login.eq_ignore_ascii_case(username.as_str()) => {
-            service.table.rename_identity(user, provider, &now.login).await?;
+            // What is not noted now is found out again by the next request.
+            if let Err(error) = service.table.rename_identity(user, provider, &now.login).await {
+                tracing::warn!(%error, "a new login was not noted");
+            }
             Ok(account)
         }
         // Without a token of theirs nobody learns anything about another login.
-        Ok(_) | Err(GithubError::Token(_)) => Err(Failure::NotFound("installation")),
+        Ok(_)
+        | Err(
+            GithubError::Token(TokenError::NotLinked | TokenError::Expired)
+            | GithubError::Host(ProviderError::Unauthorized),
+        ) => Err(Failure::NotFound("installation")),
         Err(error) => Err(error.into()),
     }
 }
@@ -109,7 +122,9 @@ async fn by_known_installation(
     budget: &Budget,
 ) -> Result<Option<Answer>, Failure> {
     let rows = service.table.mapping_of(user).await?;
-    let Some(row) = rows.iter().rev().find(|row| row.account_id == Some(account)) else { return Ok(None) };
+    let own =
+        |row: &&MappingRow| row.account_id == Some(account) && row.account_type.as_deref() == Some(USER);
+    let Some(row) = rows.iter().rev().find(own) else { return Ok(None) };
     let url = service.github.url(&["app", "installations", &row.installation_id.to_string()], &[]);
     let answer = service.github_app.get(&service.github, url, headers, budget).await?;
     relay::checked(answer, &service.clock).map(Some)
@@ -121,7 +136,19 @@ fn own_only(answer: Answer, account: u64) -> Answer {
     if answer.status != StatusCode::OK {
         return answer;
     }
-    let own = serde_json::from_slice::<Installation>(&answer.body)
-        .is_ok_and(|installation| installation.account.is_some_and(|owner| owner.id == account));
+    let own = serde_json::from_slice::<Installation>(&answer.body).is_ok_and(|installation| {
+        installation.account_type() == Some(USER)
+            && installation.account.is_some_and(|owner| owner.id == account)
+    });
     if own { answer } else { Answer { status: StatusCode::NOT_FOUND, ..answer } }
+}
+
+/// `If-None-Match: *` is 304 for whatever exists, so whose it is could not be looked at.
+fn forget_wildcard(headers: &mut http::HeaderMap) {
+    let wildcard = headers.get(IF_NONE_MATCH).is_some_and(|value| {
+        value.as_bytes().split(|byte| *byte == b',').any(|tag| tag.trim_ascii() == b"*")
+    });
+    if wildcard {
+        headers.remove(IF_NONE_MATCH);
+    }
 }

@@ -3,10 +3,18 @@
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "in a test a panic is the finding")]
 
 mod api_keys;
+mod app_jwt;
 mod behind;
+mod github_failures;
+mod github_installations;
+mod github_lab;
+mod github_user_installation;
 mod harness;
 mod host_errors;
 mod identity;
+mod last_good_answers;
+mod mapping;
+mod mapping_repair;
 mod openhands;
 mod openhands_callers;
 mod partial_results;

@@ -12,10 +12,11 @@ use crate::provider::github::{ErrorBody, Github, bearer, with_defaults};
 use crate::provider::upstream::{Answer, Budget, Call};
 
 impl GithubApp {
-    /// A GET signed as the App. An answer of any status is `Ok`.
+    /// A GET signed as the App. An answer of any status but 401 is `Ok`: where GitHub does not accept our
+    /// own proof, the fault is the service's, and no caller can mend it by signing in again.
     ///
     /// # Errors
-    /// [`Failure`] when the App's secret fails or GitHub does not answer.
+    /// [`Failure`] when the App's secret fails, or GitHub does not answer or does not accept the App.
     pub async fn get(
         &self,
         github: &Github,
@@ -39,9 +40,15 @@ impl GithubApp {
         }
         let refusal: ErrorBody = serde_json::from_slice(&answer.body).unwrap_or_default();
         let date = answer.header(DATE.as_str());
-        match self.jwt_after_refusal(&jwt, &refusal.message, date).await? {
-            Some(other) => send(other.token()).await,
-            None => Ok(answer),
+        let answer = match self.jwt_after_refusal(&jwt, &refusal.message, date).await? {
+            Some(other) => send(other.token()).await?,
+            None => answer,
+        };
+        if answer.status == StatusCode::UNAUTHORIZED {
+            let refusal: ErrorBody = serde_json::from_slice(&answer.body).unwrap_or_default();
+            let text = format!("GitHub does not accept the App's JWT: {}", refusal.message);
+            return Err(Failure::Internal(text));
         }
+        Ok(answer)
     }
 }

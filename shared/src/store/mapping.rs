@@ -1,10 +1,12 @@
 //! The mapping of users to GitHub App installations: `USER#<id>` / `MAPPING#<installation>`, and by
 //! installation through `gsi1`. What an installation is at GitHub is `provider::github`'s business.
 
+use std::collections::{HashMap, HashSet};
+
 use serde::{Deserialize, Serialize};
 
 use super::identities::UserId;
-use super::table::{Key, Only, StoreError, TRANSACTION, Table, Write, text};
+use super::table::{Key, Only, StoreError, TRANSACTION, Table, Write, number, text};
 
 /// How far a user's right to an installation is proved (reference: GitHub 5.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -90,6 +92,24 @@ fn put(row: &MappingRow, only: Only) -> Result<Write, StoreError> {
     Write::put(&key(&row.user_id, row.installation_id), &stored, only)
 }
 
+/// The row is still what was read: a proof that was taken back meanwhile is not written again.
+fn unchanged(row: &MappingRow) -> Only {
+    Only::IfAllEqual(vec![
+        ("id", number(row.id)),
+        ("proof", text(row.proof.as_str())),
+        ("updated_at", number(row.updated_at)),
+    ])
+}
+
+impl Proof {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Member => "member",
+            Self::Admin => "admin",
+        }
+    }
+}
+
 impl MappingRow {
     fn observed(&self, observed: &Observed, now: i64) -> Self {
         let changed = Self {
@@ -152,9 +172,8 @@ impl Table {
         now: i64,
     ) -> Result<usize, (usize, StoreError)> {
         let rows = self.mapping_of(user).await.map_err(|error| (0, error))?;
-        let known: std::collections::HashMap<u64, &MappingRow> =
-            rows.iter().map(|row| (row.installation_id, row)).collect();
-        let mut seen = std::collections::HashSet::new();
+        let known: HashMap<u64, &MappingRow> = rows.iter().map(|row| (row.installation_id, row)).collect();
+        let mut seen = HashSet::new();
         let observed: Vec<&Observed> =
             observed.iter().filter(|observed| seen.insert(observed.installation_id)).collect();
         let fresh = observed.iter().filter(|observed| !known.contains_key(&observed.installation_id)).count();
@@ -170,7 +189,7 @@ impl Table {
                 if changed == **row {
                     continue;
                 }
-                put(&changed, Only::IfEquals("id", super::table::number(row.id)))
+                put(&changed, unchanged(row))
             } else {
                 let row = MappingRow {
                     id: next_id,
@@ -211,15 +230,85 @@ impl Table {
         proof: Proof,
         now: i64,
     ) -> Result<(), StoreError> {
-        let proof = match proof {
-            Proof::Member => "member",
-            Proof::Admin => "admin",
-        };
-        let now = super::table::number(now);
+        let now = number(now);
         self.set(
             &key(user, installation),
-            &[("proof", text(proof)), ("proved_at", now.clone()), ("updated_at", now)],
+            &[("proof", text(proof.as_str())), ("proved_at", now.clone()), ("updated_at", now)],
         )
         .await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{MappingRow, Observed, Proof};
+
+    fn row() -> MappingRow {
+        MappingRow {
+            id: 7,
+            user_id: serde_json::from_str("\"usr_01ARZ3NDEKTSV4RRFFQ69G5FAV\"").unwrap(),
+            installation_id: 5001,
+            account_id: Some(1001),
+            account_name: Some("octo-org".to_owned()),
+            account_type: Some("Organization".to_owned()),
+            account_avatar_url: Some("https://avatars.example/u/1001".to_owned()),
+            repository_selection: Some("all".to_owned()),
+            suspended_at: None,
+            proof: Proof::Admin,
+            proved_at: 100,
+            created_at: 100,
+            updated_at: 100,
+        }
+    }
+
+    fn shown() -> Observed {
+        let row = row();
+        Observed {
+            installation_id: row.installation_id,
+            account_id: row.account_id,
+            account_name: row.account_name,
+            account_type: row.account_type,
+            account_avatar_url: row.account_avatar_url,
+            repository_selection: row.repository_selection,
+            suspended_at: row.suspended_at,
+            proof: Proof::Member,
+        }
+    }
+
+    #[test]
+    fn what_is_shown_again_changes_nothing_and_takes_no_better_proof_away() {
+        assert_eq!(row().observed(&shown(), 200), row());
+    }
+
+    #[test]
+    fn a_better_proof_is_noted() {
+        let member = MappingRow { proof: Proof::Member, ..row() };
+        let admin = member.observed(&Observed { proof: Proof::Admin, ..shown() }, 200);
+        assert_eq!(admin, MappingRow { proved_at: 200, updated_at: 200, ..row() });
+    }
+
+    #[test]
+    fn a_change_is_dated_and_keeps_id_and_beginning() {
+        let renamed = Observed { account_name: Some("octo-inc".to_owned()), ..shown() };
+        let row = row().observed(&renamed, 200);
+        assert_eq!(row.account_name.as_deref(), Some("octo-inc"));
+        assert_eq!((row.id, row.created_at, row.updated_at), (7, 100, 200));
+    }
+
+    #[test]
+    fn what_github_does_not_tell_any_more_stays_but_a_suspension_ends() {
+        let bare = Observed {
+            account_id: None,
+            account_name: None,
+            account_type: None,
+            account_avatar_url: None,
+            repository_selection: None,
+            ..shown()
+        };
+        let suspended = MappingRow { suspended_at: Some(50), ..row() };
+        let row = suspended.observed(&bare, 200);
+        assert_eq!(row.account_name.as_deref(), Some("octo-org"));
+        assert_eq!(row.repository_selection.as_deref(), Some("all"));
+        assert_eq!((row.suspended_at, row.updated_at), (None, 200));
     }
 }

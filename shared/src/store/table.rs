@@ -73,6 +73,8 @@ pub(super) enum Only {
     IfPresent,
     /// This attribute has this value.
     IfEquals(&'static str, AttributeValue),
+    /// All of these attributes have these values.
+    IfAllEqual(Vec<(&'static str, AttributeValue)>),
     /// The key is free, or the number in this attribute is less than this.
     IfAbsentOrLess(&'static str, i64),
     /// Whatever is there: for items whose old value does not matter.
@@ -89,6 +91,13 @@ impl Only {
             Self::IfPresent => (Some("attribute_exists(pk)".to_owned()), None, None),
             Self::IfEquals(name, wanted) => {
                 (Some("#condition = :condition".to_owned()), attribute(name), value(wanted))
+            }
+            Self::IfAllEqual(wanted) => {
+                let numbered = || wanted.iter().enumerate();
+                let equal: Vec<_> = numbered().map(|(index, _)| format!("#c{index} = :c{index}")).collect();
+                let names = numbered().map(|(index, (name, _))| (format!("#c{index}"), (*name).to_owned()));
+                let values = numbered().map(|(index, (_, value))| (format!(":c{index}"), value.clone()));
+                (Some(equal.join(" AND ")), Some(names.collect()), Some(values.collect()))
             }
             Self::IfAbsentOrLess(name, bound) => (
                 Some("attribute_not_exists(pk) OR #condition < :condition".to_owned()),
