@@ -1,6 +1,8 @@
 //! What lies behind the routes, for tests that have to see it: the table's items, a second process, the
 //! calls that GitHub got, and what stands in a URL.
 
+use std::time::Duration;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::{HeaderMap, StatusCode};
@@ -104,19 +106,23 @@ impl Running {
         serde_json::from_slice(&body).expect("JSON")
     }
 
-    /// Another process over the same table, with caches of its own; gives its address.
-    pub(crate) async fn second_process(&self) -> String {
-        let settings = self.stack.settings.clone();
-        let config = Config::from_lookup(|name| settings.get(name).cloned()).expect("the same settings");
-        let service = Service::new(config, self.clock.clone()).expect("the same service");
-        let routes = Template::embedded().expect("the template").routes;
-        let gateway = Gateway::new(&routes, handlers::all(&service))
-            .expect("the same routes")
-            .with_clock(self.clock.clone());
+    /// Another process of the same service: nothing cached, every function with this time limit.
+    /// Its requests end a second before that, to leave time for the answer.
+    pub(crate) async fn another_process(&self, function_timeout: Duration) -> String {
+        let settings = &self.stack.settings;
+        let config = Config::from_lookup(|name| settings.get(name).cloned()).expect("valid settings");
+        let service = Service::new(config, self.clock.clone()).expect("a service");
+        let mut template = Template::embedded().expect("a valid template");
+        for function in template.functions.values_mut() {
+            function.timeout = function_timeout;
+        }
+        let gateway = Gateway::new(&template.routes, handlers::all(&service))
+            .expect("a handler for every route")
+            .with_functions(&template.functions);
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let port = listener.local_addr().expect("an address").port();
+        let url = format!("http://{}", listener.local_addr().expect("an address"));
         tokio::spawn(gateway.run(listener, std::future::pending()));
-        format!("http://localhost:{port}")
+        url
     }
 }
 

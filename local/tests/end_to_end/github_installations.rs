@@ -171,18 +171,18 @@ async fn a_known_etag_is_304_without_a_body_and_costs_no_rate_limit() {
 async fn a_forwarded_token_leaves_nothing_behind() {
     let running = start().await;
     let user = running.sign_in("octocat").await;
-    let rows = running.rows(&user).await;
-    let before = running.items().await;
+    let rows = running.shown_rows(&user).await;
+    let before = running.items_by_key().await;
     let token = running.github().mint_user_token("reader").access_token;
     for header in [format!("Bearer {token}"), format!("token {token}"), format!("bearer   {token}")] {
         let answer = running.get(LIST).header("Authorization", &header).send().await;
         assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
         assert_eq!(answer.json()["total_count"], 2);
     }
-    let after = running.items().await;
+    let after = running.items_by_key().await;
     assert_eq!(after, before, "an item was written");
     assert!(!serde_json::to_string(&after).unwrap().contains(&token));
-    assert_eq!(running.rows(&user).await, rows);
+    assert_eq!(running.shown_rows(&user).await, rows);
 }
 
 #[tokio::test]

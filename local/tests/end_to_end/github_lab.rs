@@ -11,18 +11,12 @@ use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 use local::aws::hook::Fault as AwsFault;
 use local::data_folder::DemoUser;
-use local::gateway::Gateway;
-use local::handlers;
 use local::sandbox_github::{AccountId, Fault, FaultKind, InstallationId, Target};
-use local::stack::{SANDBOX_CLIENT_ID, SANDBOX_PRIVATE_KEY, TABLE};
-use local::template::Template;
+use local::stack::{SANDBOX_CLIENT_ID, SANDBOX_PRIVATE_KEY};
 use ring::rand::SystemRandom;
 use ring::signature::{RSA_PKCS1_SHA256, RsaKeyPair};
 use serde_json::{Value, json};
 use shared::clock::Clock;
-use shared::config::Config;
-use shared::service::Service;
-use tokio::net::TcpListener;
 
 use crate::harness::{Answer, Running};
 
@@ -31,10 +25,6 @@ pub(crate) const LIST: &str = "/user/installations";
 
 /// Calls of the SDK that make one operation fail: its attempts.
 pub(crate) const ATTEMPTS: usize = 3;
-
-/// The embedded DynamoDB wants a signature and does not check it.
-const SIGNATURE: &str = "AWS4-HMAC-SHA256 Credential=local/20240101/us-east-1/dynamodb/aws4_request, \
-                         SignedHeaders=host, Signature=0";
 
 impl Running {
     /// What GitHub itself answers to this token at this path.
@@ -65,26 +55,13 @@ impl Running {
     }
 
     /// Every item of the table, by its key.
-    pub(crate) async fn items(&self) -> BTreeMap<String, Value> {
-        let answer = self
-            .http
-            .post(self.stack.dynamodb.url())
-            .header("x-amz-target", "DynamoDB_20120810.Scan")
-            .header("content-type", "application/x-amz-json-1.0")
-            .header("x-amz-date", "20240101T000000Z")
-            .header("authorization", SIGNATURE)
-            .body(json!({ "TableName": TABLE }).to_string())
-            .send()
-            .await
-            .expect("DynamoDB answers");
-        let text = answer.text().await.expect("a whole body");
-        let scan: Value = serde_json::from_str(&text).expect("JSON");
-        let items = scan["Items"].as_array().unwrap_or_else(|| panic!("no items: {text}")).clone();
+    pub(crate) async fn items_by_key(&self) -> BTreeMap<String, Value> {
+        let items = self.items().await;
         items.into_iter().map(|item| (format!("{} {}", item["pk"]["S"], item["sk"]["S"]), item)).collect()
     }
 
     /// The rows that Neptun's web UI sees.
-    pub(crate) async fn rows(&self, user: &DemoUser) -> Vec<Value> {
+    pub(crate) async fn shown_rows(&self, user: &DemoUser) -> Vec<Value> {
         let path = format!("/api/users/{}/installations", user.user_id);
         let answer = self.get(&path).api_key(user).send().await;
         assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
@@ -94,7 +71,7 @@ impl Running {
     /// The row of an installation.
     pub(crate) async fn row(&self, user: &DemoUser, installation: InstallationId) -> Value {
         let id = installation.to_string();
-        let rows = self.rows(user).await;
+        let rows = self.shown_rows(user).await;
         rows.into_iter().find(|row| row["github_installation_id"] == *id).expect("a row")
     }
 
@@ -138,17 +115,7 @@ impl Running {
 
     /// A new process of the service over the same table and hosts, whose functions may run so long.
     pub(crate) async fn new_process(&self, timeout: Duration) -> Process {
-        let settings = &self.stack.settings;
-        let config = Config::from_lookup(|name| settings.get(name).cloned()).expect("settings");
-        let service = Service::new(config, self.clock.clone()).expect("a service");
-        let mut template = Template::embedded().expect("the template");
-        template.functions.values_mut().for_each(|function| function.timeout = timeout);
-        let gateway = Gateway::new(&template.routes, handlers::all(&service))
-            .expect("a gateway")
-            .with_functions(&template.functions);
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let url = format!("http://{}", listener.local_addr().expect("an address"));
-        tokio::spawn(gateway.run(listener, std::future::pending()));
+        let url = self.another_process(timeout).await;
         Process { url, http: self.http.clone() }
     }
 }

@@ -136,7 +136,7 @@ async fn an_enterprise_of_the_same_number_is_not_the_users_own_account() {
         world.install(Target::Enterprise(id), Selection::All);
     });
     running.get(LIST).api_key(&user).send().await;
-    assert!(running.rows(&user).await.iter().any(|row| row["github_account_name"] == "same-number"));
+    assert!(running.shown_rows(&user).await.iter().any(|row| row["github_account_name"] == "same-number"));
     running.github().world(|world| world.rename(account, "tentacle"));
     assert_eq!(ask(&running, "octocat", &user).await.json()["id"], own.0);
     running.github().world(|world| world.uninstall(own));

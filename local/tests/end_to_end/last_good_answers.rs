@@ -137,7 +137,7 @@ async fn the_operator_may_allow_less_time_or_none() {
         let running = Setup::default().setting("STALE_IF_ERROR_SECONDS", seconds).start().await;
         let user = running.sign_in("octocat").await;
         ask(&running, LIST, &user).await;
-        assert_eq!(running.items().await.keys().any(|key| key.contains("ANSWER#")), seconds != "0");
+        assert_eq!(running.items_by_key().await.keys().any(|key| key.contains("ANSWER#")), seconds != "0");
         running.wait(40);
         all_down(&running);
         assert_eq!(ask(&running, LIST, &user).await.status == StatusCode::OK, copy, "{seconds}");
@@ -153,7 +153,7 @@ async fn nothing_is_served_after_the_grant_was_revoked() {
     running.wait(10);
     running.github().revoke_grant("octocat");
     assert_eq!(ask(&running, LIST, &user).await.status, StatusCode::UNAUTHORIZED);
-    assert!(!running.items().await.keys().any(|key| key.contains("ANSWER#")));
+    assert!(!running.items_by_key().await.keys().any(|key| key.contains("ANSWER#")));
     all_down(&running);
     assert_no_copy(&ask(&running, LIST, &user).await, "revoked");
     assert_no_copy(&ask(&running, OWN, &user).await, "revoked");

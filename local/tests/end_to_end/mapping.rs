@@ -57,7 +57,7 @@ async fn a_user_without_installations_has_an_empty_list() {
 async fn forty_installations_are_forty_rows() {
     let running = start().await;
     let user = running.sign_in("forty-installations").await;
-    let rows = running.rows(&user).await;
+    let rows = running.shown_rows(&user).await;
     assert_eq!(rows.len(), 40);
     let ids: Vec<u64> =
         rows.iter().map(|row| row["github_installation_id"].as_str().unwrap().parse().unwrap()).collect();
@@ -211,14 +211,14 @@ async fn rows_are_served_while_github_is_down() {
         "/",
         local::sandbox_github::FaultKind::Status(StatusCode::INTERNAL_SERVER_ERROR),
     ));
-    assert_eq!(running.rows(&user).await.len(), 4);
+    assert_eq!(running.shown_rows(&user).await.len(), 4);
 }
 
 #[tokio::test]
 async fn a_table_that_fails_is_503_in_neptuns_form_and_never_an_empty_list() {
     let running = start().await;
     let user = running.sign_in("octocat").await;
-    running.rows(&user).await;
+    running.shown_rows(&user).await;
     for (operation, at) in [("GetItem", "who asks"), ("Query", "the rows")] {
         running.fail_dynamodb(operation, 0);
         let failed = running.get(&path(&user.user_id)).session(&user).send().await;
@@ -235,7 +235,7 @@ async fn a_table_that_fails_is_503_in_neptuns_form_and_never_an_empty_list() {
             {"statusCode":503,"statusMessage":"Service Unavailable","data":{"message":"The service cannot reach a part of itself. Try again in a few seconds."}}
             "#);
         }
-        assert_eq!(running.rows(&user).await.len(), 4, "{at}");
+        assert_eq!(running.shown_rows(&user).await.len(), 4, "{at}");
     }
 }
 
@@ -247,5 +247,5 @@ async fn other_methods_are_no_routes() {
         let answer = running.request(method.clone(), &path(&user.user_id)).api_key(&user).send().await;
         assert_eq!(answer.status, StatusCode::NOT_FOUND, "{method}");
     }
-    assert_eq!(running.rows(&user).await.len(), 4);
+    assert_eq!(running.shown_rows(&user).await.len(), 4);
 }

@@ -37,11 +37,11 @@ fn says(row: &Value) -> Value {
 async fn a_new_installation_becomes_a_row_with_the_next_id() {
     let running = start().await;
     let user = running.sign_in("newcomer").await;
-    assert_eq!(running.rows(&user).await, [] as [Value; 0]);
+    assert_eq!(running.shown_rows(&user).await, [] as [Value; 0]);
     let account = running.account("newcomer");
     running.github().world(|world| world.install(Target::Account(account), Selection::All));
     look(&running, &user).await;
-    let rows = running.rows(&user).await;
+    let rows = running.shown_rows(&user).await;
     assert_eq!(rows.len(), 1);
     assert_eq!(says(&rows[0]), json!(["newcomer", "User", "all", false]));
     assert!(rows[0]["id"].is_u64());
@@ -85,7 +85,7 @@ async fn renames_suspensions_and_selections_are_noted_on_the_same_row() {
 async fn what_is_not_shown_any_more_stays() {
     let running = start().await;
     let user = running.sign_in("octocat").await;
-    let before = running.rows(&user).await;
+    let before = running.shown_rows(&user).await;
     let (organization, octocat) = (running.account("octo-org"), running.account("octocat"));
     let uninstalled = running.installation("octo-labs");
     running.github().world(|world| {
@@ -94,7 +94,7 @@ async fn what_is_not_shown_any_more_stays() {
     });
     running.wait(60);
     look(&running, &user).await;
-    assert_eq!(running.rows(&user).await, before, "single sign-on that lapsed looks just like this");
+    assert_eq!(running.shown_rows(&user).await, before, "single sign-on that lapsed looks just like this");
 }
 
 #[tokio::test]
@@ -102,14 +102,14 @@ async fn an_enterprise_and_an_account_that_is_gone_have_rows_that_make_sense() {
     let running = start().await;
     let octocat = running.sign_in("octocat").await;
     look(&running, &octocat).await;
-    let rows = running.rows(&octocat).await;
+    let rows = running.shown_rows(&octocat).await;
     let enterprise = rows.iter().find(|row| row["github_account_type"] == "Enterprise").expect("a row");
     assert_eq!(says(enterprise), json!(["octo-business", "Enterprise", "all", false]));
     assert!(enterprise["github_account_avatar_url"].as_str().unwrap().contains("/avatars/b/"));
 
     let gone = running.sign_in("account-gone").await;
     look(&running, &gone).await;
-    let rows = running.rows(&gone).await;
+    let rows = running.shown_rows(&gone).await;
     assert_eq!(rows.len(), 1);
     assert_eq!(says(&rows[0]), json!([null, "Organization", "all", false]));
     assert_eq!(rows[0]["github_account_avatar_url"], Value::Null);
@@ -132,7 +132,7 @@ async fn an_answer_that_says_nothing_new_writes_no_row() {
     let running = start().await;
     let user = running.sign_in("forty-installations").await;
     look(&running, &user).await;
-    let (rows, items) = (running.rows(&user).await, running.items().await.len());
+    let (rows, items) = (running.shown_rows(&user).await, running.items_by_key().await.len());
     running.wait(60);
     let hook = running.stack.dynamodb.hook();
     hook.reset();
@@ -142,7 +142,7 @@ async fn an_answer_that_says_nothing_new_writes_no_row() {
     let written = ["TransactWriteItems", "UpdateItem", "DeleteItem"].map(|operation| hook.calls(operation));
     assert_eq!(written, [0, 0, 0]);
     assert_eq!(hook.calls("PutItem"), 3, "the copies");
-    assert_eq!((running.rows(&user).await, running.items().await.len()), (rows, items));
+    assert_eq!((running.shown_rows(&user).await, running.items_by_key().await.len()), (rows, items));
 }
 
 #[tokio::test]
@@ -180,7 +180,7 @@ async fn a_page_repairs_what_it_shows_and_a_refusal_repairs_nothing() {
 async fn an_answer_with_odd_items_is_passed_on_and_the_table_stays_as_it_is() {
     let running = start().await;
     let user = running.sign_in("octocat").await;
-    let before = running.rows(&user).await;
+    let before = running.shown_rows(&user).await;
     for body in [
         json!({"total_count": 1, "installations": [{"id": "text"}]}),
         json!({"total_count": 1}),
@@ -198,7 +198,7 @@ async fn an_answer_with_odd_items_is_passed_on_and_the_table_stays_as_it_is() {
         let answer = running.get(LIST).api_key(&user).send().await;
         assert_eq!((answer.status, answer.json()), (StatusCode::OK, body));
     }
-    assert_eq!(running.rows(&user).await, before);
+    assert_eq!(running.shown_rows(&user).await, before);
 }
 
 #[tokio::test]
@@ -232,7 +232,7 @@ async fn ids_never_repeat_when_many_users_repair_many_times_at_once() {
 
     let mut ids = HashSet::new();
     for user in &signed_in {
-        let rows = running.rows(user).await;
+        let rows = running.shown_rows(user).await;
         assert_eq!(rows.len(), 5, "{}", user.user_id);
         for row in rows {
             assert!(ids.insert(row["id"].as_u64().expect("an integer")), "{row} repeats an id");
@@ -260,12 +260,12 @@ async fn an_id_of_a_row_that_was_not_written_is_not_given_again() {
     running.fail_dynamodb("TransactWriteItems", 0);
     look(&running, &first).await;
     running.stack.dynamodb.hook().reset();
-    assert_eq!(running.rows(&first).await, [] as [Value; 0]);
+    assert_eq!(running.shown_rows(&first).await, [] as [Value; 0]);
     let second = running.sign_in("reader").await;
     look(&running, &first).await;
     let mut ids = HashSet::new();
     for user in [&first, &second] {
-        for row in running.rows(user).await {
+        for row in running.shown_rows(user).await {
             assert!(ids.insert(row["id"].as_u64().unwrap()));
         }
     }
@@ -295,8 +295,12 @@ async fn what_the_listing_shows_proves_membership_and_only_the_own_account_more(
     let user = running.sign_in("octocat").await;
     look(&running, &user).await;
     let own = running.account("octocat").to_string();
-    let rows: Vec<Value> =
-        running.items().await.into_values().filter(|item| item["installation_id"]["N"].is_string()).collect();
+    let rows: Vec<Value> = running
+        .items_by_key()
+        .await
+        .into_values()
+        .filter(|item| item["installation_id"]["N"].is_string())
+        .collect();
     assert_eq!(rows.len(), 4);
     for row in rows {
         let expected = if row["account_id"]["N"] == *own { "admin" } else { "member" };
@@ -310,7 +314,7 @@ async fn a_proof_that_is_taken_back_while_a_repair_is_under_way_stays_taken_back
     let user = running.sign_in("octocat").await;
     let (organization, installation) = (running.account("octo-org"), running.installation("octo-org"));
     let key = format!("\"USER#{}\" \"MAPPING#{:020}\"", user.user_id, installation.0);
-    let proof = async || running.items().await[&key]["proof"]["S"].clone();
+    let proof = async || running.items_by_key().await[&key]["proof"]["S"].clone();
     let table = &running.stack.service.table;
     let id = serde_json::from_value(json!(user.user_id)).unwrap();
     let now = running.clock.unix();

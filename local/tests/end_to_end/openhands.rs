@@ -1,20 +1,12 @@
 //! What the tests of OpenHands' routes share: its client's way through pages, and worlds made to measure.
 //! The routes themselves are tested in the modules beside this one.
 
-use std::time::Duration;
-
 use http::{HeaderMap, StatusCode};
 use local::data_folder::DemoUser;
-use local::gateway::Gateway;
-use local::handlers;
 use local::sandbox_github::{Fault, FaultKind, Role, Selection, Target, World};
-use local::template::Template;
 use regex::Regex;
 use serde_json::Value;
-use shared::config::Config;
 use shared::provider::ProviderType;
-use shared::service::Service;
-use tokio::net::TcpListener;
 
 use crate::harness::{Answer, Running};
 
@@ -109,25 +101,6 @@ impl Running {
         for part in [host.as_str(), "/api/v3", "api.github.com", "/user/installations/"] {
             assert!(!text.contains(part), "{part} in {answer:?}");
         }
-    }
-
-    /// Another process of the same service: nothing cached, every function with this time limit.
-    /// Its requests end a second before that, to leave time for the answer.
-    pub(crate) async fn another_process(&self, function_timeout: Duration) -> String {
-        let settings = &self.stack.settings;
-        let config = Config::from_lookup(|name| settings.get(name).cloned()).expect("valid settings");
-        let service = Service::new(config, self.clock.clone()).expect("a service");
-        let mut template = Template::embedded().expect("a valid template");
-        for function in template.functions.values_mut() {
-            function.timeout = function_timeout;
-        }
-        let gateway = Gateway::new(&template.routes, handlers::all(&service))
-            .expect("a handler for every route")
-            .with_functions(&template.functions);
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let url = format!("http://{}", listener.local_addr().expect("an address"));
-        tokio::spawn(gateway.run(listener, std::future::pending()));
-        url
     }
 }
 

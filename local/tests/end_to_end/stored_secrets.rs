@@ -174,7 +174,7 @@ async fn what_a_process_sealed_with_the_new_key_opens_in_one_that_has_not_heard_
     let user = running.sign_in("octocat").await;
     running.stack.secrets.set(TOKEN_KEYS_SECRET, &rotated());
     // A process that starts now knows the new ring; the first one has read the old one 11 seconds ago.
-    let other = running.second_process().await;
+    let other = running.another_process(Duration::from_secs(29)).await;
     running.clock.advance(Duration::from_secs(11));
     let browser = running.browser();
     let authorize = browser.start_sign_in(&format!("{other}/auth/github/login")).await;

@@ -79,7 +79,7 @@ async fn fifty_requests_at_once_renew_an_expired_token_once() {
 async fn two_processes_over_one_table_renew_an_expired_token_once() {
     let running = Setup { latency: Duration::from_millis(30), ..Setup::default() }.start().await;
     let user = expired(&running).await;
-    let other = running.second_process().await;
+    let other = running.another_process(Duration::from_secs(29)).await;
     asked_at_once(&running, &user, &[&running.stack.url, &other], 50).await;
     assert_eq!(running.token_calls(), 1);
 }
