@@ -9,6 +9,7 @@ pub mod failure;
 pub mod github_app;
 pub mod identity;
 
+pub mod link_header;
 pub mod provider;
 pub mod relay;
 pub mod runtime;

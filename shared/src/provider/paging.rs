@@ -3,12 +3,12 @@
 
 use std::ops::RangeInclusive;
 
-use parse_link_header::parse_with_rel;
+use crate::link_header;
 
 /// The page number of the `Link` of that relation (`next`, `last`), if it names one.
 #[must_use]
 pub fn page_of(link: &str, relation: &str) -> Option<u32> {
-    parse_with_rel(link).ok()?.get(relation)?.queries.get("page")?.parse().ok()
+    link_header::parameter(link_header::target(link, relation)?, "page")?.parse().ok()
 }
 
 /// Pages of `per_page` items that hold `total` items; at least one.

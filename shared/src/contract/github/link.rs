@@ -3,19 +3,20 @@
 
 use url::Url;
 
+use crate::link_header;
+
 /// The relations that GitHub writes, in its order.
 const RELATIONS: [&str; 4] = ["prev", "next", "last", "first"];
 
 /// The same pages under `path` of our public URL, or nothing if the header names none or cannot be read.
 #[must_use]
 pub fn rewrite_link(upstream_link: &str, public_url: &Url, path: &str) -> Option<String> {
-    let links = parse_link_header::parse(upstream_link).ok()?;
     let rewritten: Vec<_> = RELATIONS
         .into_iter()
         .filter_map(|relation| {
-            let queries = &links.get(&Some(relation.to_owned()))?.queries;
-            let page = number(queries.get("page")?)?;
-            let per_page = queries.get("per_page").and_then(|value| number(value));
+            let target = link_header::target(upstream_link, relation)?;
+            let page = number(&link_header::parameter(target, "page")?)?;
+            let per_page = link_header::parameter(target, "per_page").and_then(|value| number(&value));
             Some(format!("<{}>; rel=\"{relation}\"", page_url(public_url, path, page, per_page)))
         })
         .collect();
