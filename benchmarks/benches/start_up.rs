@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::{env, fs};
 
 use benchmarks::aws::Secrets;
-use benchmarks::{process, report};
+use benchmarks::{events, process, report};
 
 const RUNS: usize = 40;
 
@@ -60,27 +60,11 @@ fn built(root: &Path) -> Vec<PathBuf> {
 
 fn measure(root: &Path, binary: &Path, runs: usize, secrets: &Secrets) -> Result<String, String> {
     let name = binary.file_name().unwrap_or_default().to_string_lossy();
-    let event = event(root, &name)?;
+    let event = events::of(root, &name)?.swap_remove(0);
     // The first start reads the binary from the disk; the others are what is measured.
     process::measure(binary, &event, secrets)?;
     let measured: Vec<_> =
         (0..runs).map(|_| process::measure(binary, &event, secrets)).collect::<Result<_, _>>()?;
     let size = fs::metadata(binary).map_err(|error| format!("{}: {error}", binary.display()))?.len();
     Ok(report::line(&name, size, &measured))
-}
-
-/// The first event that bears the function's name.
-fn event(root: &Path, function: &str) -> Result<String, String> {
-    let folder = root.join("events");
-    let mut files: Vec<_> = fs::read_dir(&folder)
-        .map_err(|error| format!("{}: {error}", folder.display()))?
-        .flatten()
-        .map(|entry| entry.path())
-        .filter(|path| {
-            path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(&format!("{function}.")))
-        })
-        .collect();
-    files.sort();
-    let file = files.first().ok_or_else(|| format!("{}: no event of {function}", folder.display()))?;
-    fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))
 }

@@ -97,7 +97,8 @@ fn steps(
     })
 }
 
-fn command(binary: &Path, api: &RuntimeApi, aws: &Server) -> Command {
+/// The binary with the environment that Lambda gives it.
+pub(crate) fn command(binary: &Path, api: &RuntimeApi, aws: &Server) -> Command {
     let here = format!("http://{}", aws.address());
     let mut command = Command::new(binary);
     command.env_clear().stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());

@@ -20,7 +20,7 @@ use tracing_subscriber::filter::LevelFilter;
 /// git-installations on this machine: the service, an embedded DynamoDB and Secrets Manager, and a sandbox
 /// GitHub to sign in at. Needs nothing else.
 #[derive(Debug, Parser)]
-#[command(name = "git-installations", version, about, max_term_width = 100)]
+#[command(name = "git-installations", version, max_term_width = 100)]
 struct Arguments {
     /// The gateway's port; the other parts take the ports after it where they are free. 0 takes any free one
     #[arg(long, default_value_t = 3000)]

@@ -16,6 +16,14 @@ pub use variables::ConfigError;
 
 use variables::Variables;
 
+/// What Lambda sets for every function; its runtime crate ends the process where one is missing.
+const LAMBDA: [&str; 4] = [
+    "AWS_LAMBDA_RUNTIME_API",
+    "AWS_LAMBDA_FUNCTION_NAME",
+    "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
+    "AWS_LAMBDA_FUNCTION_VERSION",
+];
+
 /// Every setting of the service.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -75,12 +83,18 @@ pub struct Session {
 }
 
 impl Config {
-    /// The settings of this process.
+    /// The settings of this process, which is a function.
     ///
     /// # Errors
-    /// The first variable that is missing or wrong.
+    /// The first variable that is missing or wrong, Lambda's own among them.
     pub fn from_env() -> Result<Self, ConfigError> {
-        Self::from_lookup(|name| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned()))
+        let lookup = |name: &str| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
+        let config = Self::from_lookup(lookup)?;
+        let variables = Variables::new(lookup);
+        for name in LAMBDA {
+            variables.required(name, "a start by Lambda, `sam local invoke` or `cargo lambda watch`")?;
+        }
+        Ok(config)
     }
 
     /// The settings that `lookup` gives; an empty value counts as none, as templates leave

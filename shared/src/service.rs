@@ -2,7 +2,7 @@
 //! Nothing here knows a route.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use lambda_http::RequestExt;
 use tokio::time::Instant;
@@ -115,14 +115,8 @@ impl Service {
     /// What this request may spend on hosts: until a second before the function is ended.
     #[must_use]
     pub fn budget(&self, request: &Request) -> Budget {
-        let remaining = request
-            .lambda_context_ref()
-            .filter(|context| context.deadline > 0)
-            .map_or(LONGEST, |context| {
-                context.deadline().duration_since(std::time::SystemTime::now()).unwrap_or_default()
-            })
-            .saturating_sub(RESERVE)
-            .min(LONGEST);
+        let deadline = request.lambda_context_ref().map(|context| context.deadline());
+        let remaining = time_for_hosts(deadline, SystemTime::now());
         Budget::new(Instant::now() + remaining, self.config.upstream.concurrency)
     }
 
@@ -150,6 +144,14 @@ impl Service {
         let app = self.github_app.credentials().await?;
         Ok(GithubOauth { client_id: app.client_id.clone(), client_secret: app.client_secret.clone() })
     }
+}
+
+/// What is left until a deadline, less the reserve. Lambda ends a function at its deadline, so one that has
+/// passed is none: `cargo lambda watch` gives every event a deadline in 1970.
+fn time_for_hosts(deadline: Option<SystemTime>, now: SystemTime) -> Duration {
+    deadline
+        .and_then(|deadline| deadline.duration_since(now).ok())
+        .map_or(LONGEST, |left| left.saturating_sub(RESERVE).min(LONGEST))
 }
 
 impl From<StoreError> for Failure {
@@ -202,5 +204,30 @@ impl From<GithubError> for Failure {
             GithubError::Token(TokenError::Expired) => Self::SignInExpired(provider),
             GithubError::Token(TokenError::Unavailable(text)) => Self::Unavailable(text),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_ends_a_second_before_its_function_and_never_later_than_the_api_gives_up() {
+        let now = SystemTime::now();
+        let left = |seconds| time_for_hosts(Some(now + Duration::from_secs(seconds)), now);
+        assert_eq!(left(10), Duration::from_secs(9));
+        assert_eq!(left(29), LONGEST);
+        assert_eq!(left(900), LONGEST);
+        assert_eq!(left(0), Duration::ZERO);
+    }
+
+    #[test]
+    fn without_a_deadline_that_is_still_to_come_the_longest_time_holds() {
+        let now = SystemTime::now();
+        assert_eq!(time_for_hosts(None, now), LONGEST);
+        assert_eq!(
+            time_for_hosts(Some(SystemTime::UNIX_EPOCH + Duration::from_millis(600_000)), now),
+            LONGEST
+        );
     }
 }

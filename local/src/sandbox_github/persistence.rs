@@ -1,7 +1,10 @@
 //! The sandbox's memory on disk: one JSON file, replaced as a whole.
 //! What is remembered is defined where it is used: `world`, `tokens`, `limits`.
 
-use std::io;
+use std::fs::OpenOptions;
+use std::io::{self, Write as _};
+#[cfg(unix)]
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -59,12 +62,17 @@ pub(super) fn load(path: &Path) -> Result<Option<Saved>, StateFileError> {
     Ok(Some(saved))
 }
 
-/// Replaces the file: a reader (or a crash) sees the old one or the new one, never a half.
+/// Replaces the file: a reader (or a crash) sees the old one or the new one, never a half; only its owner
+/// can read it.
 pub(super) fn write(path: &Path, content: &[u8]) -> io::Result<()> {
     let mut beside = path.as_os_str().to_owned();
     beside.push(".new");
     let beside = PathBuf::from(beside);
-    std::fs::write(&beside, content)?;
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    options.mode(0o600);
+    options.open(&beside)?.write_all(content)?;
     std::fs::rename(&beside, path)
 }
 

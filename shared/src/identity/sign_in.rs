@@ -34,7 +34,6 @@ const LIFE_SECONDS: i64 = 600;
 const REMEMBERED_SECONDS: i64 = 3600;
 
 /// A sign-in that starts: where the browser goes, and the cookie that binds it.
-#[derive(Debug)]
 pub struct Started {
     /// The host's authorize page.
     pub authorize: Url,
@@ -42,13 +41,27 @@ pub struct Started {
     pub cookie: Cookie,
 }
 
+// By hand: the address holds the state, the cookie what binds it.
+impl std::fmt::Debug for Started {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Started").field("cookie", &self.cookie.name()).finish_non_exhaustive()
+    }
+}
+
 /// A sign-in that has ended well.
-#[derive(Debug)]
 pub struct Finished {
     /// The session's cookie, and the removal of the one that bound the state.
     pub cookies: [Cookie; 2],
     /// Where the browser wanted to go: a relative path.
     pub return_to: String,
+}
+
+// By hand: a cookie is the session.
+impl std::fmt::Debug for Finished {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let cookies = self.cookies.each_ref().map(Cookie::name);
+        f.debug_struct("Finished").field("cookies", &cookies).finish_non_exhaustive()
+    }
 }
 
 /// Why a sign-in does not end well.

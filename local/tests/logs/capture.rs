@@ -1,0 +1,57 @@
+//! The log of this process, kept in memory.
+
+use std::io::Write;
+use std::sync::{Mutex, Once, PoisonError};
+
+use tracing::Level;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::fmt::format::FmtSpan;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+
+static LOG: Mutex<Vec<u8>> = Mutex::new(Vec::new());
+
+/// The crates whose every word is ours to answer for.
+const OURS: [&str; 9] = [
+    "shared",
+    "local",
+    "user_installations",
+    "user_repositories",
+    "github_installations",
+    "github_user_installation",
+    "mapped_installations",
+    "sign_in",
+    "connections",
+];
+
+struct Kept;
+
+impl Write for Kept {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        LOG.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// From here on everything is heard.
+pub(crate) fn install() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let targets =
+            Targets::new().with_default(Level::DEBUG).with_targets(OURS.map(|name| (name, Level::TRACE)));
+        let lines = tracing_subscriber::fmt::layer()
+            .with_ansi(false)
+            .with_span_events(FmtSpan::NEW | FmtSpan::CLOSE)
+            .with_writer(|| Kept);
+        tracing_subscriber::registry().with(targets).with(lines).init();
+    });
+}
+
+/// What has been logged so far.
+pub(crate) fn text() -> String {
+    String::from_utf8_lossy(&LOG.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()
+}

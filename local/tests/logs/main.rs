@@ -1,0 +1,14 @@
+//! No secret in a log: everything that the service does is done here under a subscriber that hears all levels of
+//! our own crates and the libraries down to `DEBUG`; then the text is searched for every secret that occurred.
+//! A test target of its own, because a process has one global subscriber.
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "in a test a panic is the finding")]
+
+mod capture;
+mod debug_output;
+mod finder;
+mod flows;
+#[path = "../end_to_end/harness.rs"]
+mod harness;
+#[allow(dead_code, reason = "the rules of the policies use all of it")]
+#[path = "../policies/requests.rs"]
+mod requests;

@@ -1,0 +1,12 @@
+//! Rules that hold for every route: one file per rule. A route that is added to `template.yaml` is under all of
+//! them at once; `requests` asks for its requests before anything else passes.
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "in a test a panic is the finding")]
+
+mod authentication;
+mod caching;
+mod error_bodies;
+#[path = "../end_to_end/harness.rs"]
+mod harness;
+mod odd_requests;
+mod requests;
+mod routes;
