@@ -7,6 +7,7 @@ mod credentials;
 mod jwt;
 mod private_key;
 pub mod ring_provider;
+pub mod webhook;
 
 pub use app::{GithubApp, GithubAppError};
 pub use credentials::AppCredentials;
