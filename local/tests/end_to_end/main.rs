@@ -14,6 +14,7 @@ mod host_errors;
 mod identity;
 mod last_good_answers;
 mod mapping;
+mod mapping_removal;
 mod mapping_repair;
 mod openhands;
 mod openhands_callers;

@@ -80,6 +80,12 @@ fn of_route(route: &str, user: &DemoUser) -> Vec<Case> {
                 .map(|path| (path.to_owned(), None))
                 .into()
         }
+        "DELETE /api/users/{user_id}/installations/{installation_id}" => {
+            let other = "/api/users/usr_01ARZ3NDEKTSV4RRFFQ69G5FAV/installations/1".to_owned();
+            [format!("{own}/999999"), format!("{own}/x"), format!("{own}/..%2f1"), other]
+                .map(|path| (path, None))
+                .into()
+        }
         "GET /auth/{provider}/login" => at(
             "/auth",
             &[

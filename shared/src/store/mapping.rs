@@ -219,6 +219,21 @@ impl Table {
         Ok(written)
     }
 
+    /// Removes a user's row by its `id`; false when the user has no such row.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn remove_mapping_row(&self, user: &UserId, id: i64) -> Result<bool, StoreError> {
+        let rows = self.mapping_of(user).await?;
+        let Some(row) = rows.iter().find(|row| row.id == id) else { return Ok(false) };
+        let same_row = Only::IfEquals("id", number(id));
+        match self.write(Write::Delete(key(user, row.installation_id), same_row)).await {
+            // Removed by another request at this very moment, or by this one, whose answer was lost.
+            Ok(()) | Err(StoreError::Conflict) => Ok(true),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Takes back a proof of administration that no longer holds.
     ///
     /// # Errors
