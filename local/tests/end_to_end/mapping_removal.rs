@@ -76,7 +76,7 @@ async fn foreign_and_unknown_rows_look_the_same_and_nothing_is_removed() {
         "%2b1",
         "1.0",
         "abc",
-        "%2e%2e",
+        "..%2f1",
         &huge,
         "%d9%a1",
     ] {
