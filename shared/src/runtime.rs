@@ -41,7 +41,7 @@ where
     F: Future<Output = Response> + Send + 'static,
 {
     let config = Config::from_env()?;
-    log_to_stdout(config.log_level);
+    log_to_stdout(config.log_level, crate_of::<H>());
     // One event at a time: a single thread saves the start of the others (reference: rust-lambda, 1.1).
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -71,21 +71,17 @@ pub fn exit_code(result: Result<(), StartError>) -> std::process::ExitCode {
     }
 }
 
+/// The crate of a handler, under whose name it logs.
+fn crate_of<H>() -> &'static str {
+    std::any::type_name::<H>().split("::").next().unwrap_or_default()
+}
+
 /// JSON lines on standard output, which Lambda takes to CloudWatch. The level is ours; libraries are heard
 /// from `WARN` on, because theirs would show headers and addresses.
-fn log_to_stdout(level: Level) {
-    let ours = [
-        "shared",
-        "user_installations",
-        "user_repositories",
-        "github_installations",
-        "github_user_installation",
-        "mapped_installations",
-        "sign_in",
-        "connections",
-    ];
-    let targets =
-        Targets::new().with_default(Level::WARN.min(level)).with_targets(ours.map(|target| (target, level)));
+fn log_to_stdout(level: Level, function: &'static str) {
+    let targets = Targets::new()
+        .with_default(Level::WARN.min(level))
+        .with_targets(["shared", function].map(|target| (target, level)));
     let lines = tracing_subscriber::fmt::layer()
         .json()
         .flatten_event(true)
@@ -117,5 +113,21 @@ pub fn request_id(request: &Request) -> String {
     match request.request_context_ref() {
         Some(RequestContext::ApiGatewayV2(context)) => context.request_id.clone().unwrap_or_default(),
         _ => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::crate_of;
+
+    fn handler() {}
+
+    fn crate_of_value<H>(_: H) -> &'static str {
+        crate_of::<H>()
+    }
+
+    #[test]
+    fn a_handler_logs_under_the_name_of_its_crate() {
+        assert_eq!(crate_of_value(handler), env!("CARGO_CRATE_NAME"));
     }
 }
