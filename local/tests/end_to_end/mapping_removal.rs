@@ -60,7 +60,8 @@ async fn foreign_and_unknown_rows_look_the_same_and_nothing_is_removed() {
     let running = start().await;
     let user = running.sign_in("octocat").await;
     let other = running.sign_in("reader").await;
-    let foreign = running.shown_rows(&other).await[0]["id"].to_string();
+    let foreign_id = running.shown_rows(&other).await[0]["id"].clone();
+    let foreign = foreign_id.to_string();
     let own = running.shown_rows(&user).await[0]["id"].to_string();
     let installation =
         running.shown_rows(&user).await[0]["github_installation_id"].as_str().unwrap().to_owned();
@@ -96,7 +97,7 @@ async fn foreign_and_unknown_rows_look_the_same_and_nothing_is_removed() {
         );
     }
     assert_eq!(running.shown_rows(&user).await.len(), 4);
-    assert!(running.shown_rows(&other).await.iter().any(|row| row["id"].to_string() == foreign));
+    assert!(running.shown_rows(&other).await.iter().any(|row| row["id"] == foreign_id));
 }
 
 #[tokio::test]
