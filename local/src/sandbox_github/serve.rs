@@ -10,7 +10,7 @@ use axum::body::{Body, to_bytes};
 use axum::extract::{ConnectInfo, Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{delete, get, post};
+use axum::routing::{delete, get, post, put};
 use http::header::{
     ACCEPT, CACHE_CONTROL, CONTENT_TYPE, DATE, ETAG, IF_NONE_MATCH, LOCATION, RETRY_AFTER, USER_AGENT, VARY,
 };
@@ -22,7 +22,9 @@ use super::connection::Allowance;
 use super::faults::{self, Call, FaultKind};
 use super::limits::{Bucket, Standing};
 use super::state::lock;
-use super::{API_BASE, Github, REMEMBERED_CALLS, app_rest, authorize_page, html, install_page, oauth, rest};
+use super::{
+    API_BASE, Github, REMEMBERED_CALLS, app_rest, authorize_page, hook_rest, html, install_page, oauth, rest,
+};
 
 /// The versions of the API that GitHub serves, the default first (reference/github.md 1.5).
 pub(super) const VERSIONS: [&str; 2] = ["2022-11-28", "2026-03-10"];
@@ -46,7 +48,15 @@ pub(super) fn router(github: Arc<Github>) -> Router {
         .route(&api("/orgs/{organization}/installation"), get(app_rest::installation_of_organization))
         .route(&api("/app"), get(app_rest::app))
         .route(&api("/app/installations"), get(app_rest::installations))
-        .route(&api("/app/installations/{id}"), get(app_rest::installation))
+        .route(&api("/app/installations/{id}"), get(app_rest::installation).delete(hook_rest::uninstall))
+        .route(
+            &api("/app/installations/{id}/suspended"),
+            put(hook_rest::suspend).delete(hook_rest::unsuspend),
+        )
+        .route(&api("/app/hook/config"), get(hook_rest::config))
+        .route(&api("/app/hook/deliveries"), get(hook_rest::deliveries))
+        .route(&api("/app/hook/deliveries/{id}"), get(hook_rest::delivery))
+        .route(&api("/app/hook/deliveries/{id}/attempts"), post(hook_rest::attempt))
         .route(&api("/app/installations/{id}/access_tokens"), post(app_rest::create_token))
         .route(&api("/installation/repositories"), get(app_rest::reached_repositories))
         .route(&api("/applications/{client_id}/token"), delete(app_rest::delete_token))

@@ -5,7 +5,10 @@
 
 mod answers;
 mod app;
+mod deliveries;
 mod lab;
 mod oauth;
+mod receiver;
 mod running;
 mod visibility;
+mod webhooks;
