@@ -89,7 +89,8 @@ pub(super) async fn deliveries(State(github): State<Arc<Github>>, ask: Ask) -> A
     })
 }
 
-fn item(delivery: &Delivery) -> Json {
+/// A delivery as the list has it.
+pub(super) fn item(delivery: &Delivery) -> Json {
     object! {
         "id": delivery.id,
         "guid": &delivery.guid,

@@ -167,9 +167,10 @@ impl Github {
 
     /// Whether something waits that is sent without being asked for.
     fn is_due(&self) -> bool {
-        lock(&self.hookshot.url).is_some()
-            && !lock(&self.hookshot.faults).hold
-            && self.store.lock().deliveries().waiting() > 0
+        // One lock at a time: others take these inside the store's.
+        let somewhere = lock(&self.hookshot.url).is_some();
+        let held = lock(&self.hookshot.faults).hold;
+        somewhere && !held && self.store.lock().deliveries().waiting() > 0
     }
 
     /// Sends what waits, as long as the sandbox runs.

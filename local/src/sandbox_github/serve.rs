@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::{ConnectInfo, Request, State};
-use axum::middleware::{Next, from_fn_with_state};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post, put};
 use http::header::{
@@ -23,7 +23,8 @@ use super::faults::{self, Call, FaultKind};
 use super::limits::{Bucket, Standing};
 use super::state::lock;
 use super::{
-    API_BASE, Github, REMEMBERED_CALLS, app_rest, authorize_page, hook_rest, html, install_page, oauth, rest,
+    API_BASE, Github, REMEMBERED_CALLS, app_rest, authorize_page, console, console_api, console_page,
+    hook_rest, html, install_page, oauth, rest,
 };
 
 /// The versions of the API that GitHub serves, the default first (reference/github.md 1.5).
@@ -64,10 +65,19 @@ pub(super) fn router(github: Arc<Github>) -> Router {
         .route("/login/oauth/authorize", get(authorize_page::show).post(authorize_page::choose))
         .route(oauth::TOKEN_PATH, post(oauth::access_token))
         .route("/apps/{slug}/installations/new", get(install_page::show).post(install_page::choose))
+        .merge(console())
         .fallback(nothing_here)
         .method_not_allowed_fallback(nothing_here)
         .layer(from_fn_with_state(Arc::clone(&github), observe))
         .with_state(github)
+}
+
+/// What one can do in the sandbox: not GitHub's, and only for this machine.
+fn console() -> Router<Arc<Github>> {
+    Router::new()
+        .route("/sandbox", get(console_page::show).post(console_page::act))
+        .nest("/sandbox/api", console_api::router())
+        .layer(from_fn(console::guard))
 }
 
 /// GitHub says 404 to unknown paths and to unknown methods alike.

@@ -5,6 +5,7 @@
 
 mod answers;
 mod app;
+mod console;
 mod deliveries;
 mod lab;
 mod oauth;
