@@ -37,9 +37,13 @@ pub const SANDBOX_APP_ID: u64 = 1001;
 pub const SANDBOX_CLIENT_ID: &str = "Iv23liSandboxApp0001";
 /// The sandbox App's client secret; it protects nothing.
 pub const SANDBOX_CLIENT_SECRET: &str = "sandbox-client-secret";
+/// What the sandbox signs its webhooks with; it protects nothing.
+pub const SANDBOX_WEBHOOK_SECRET: &str = "sandbox-webhook-secret";
 /// The sandbox App's private key.
 pub const SANDBOX_PRIVATE_KEY: &str = include_str!("../fixtures/sandbox-app.private-key.pem");
 const SANDBOX_PUBLIC_KEY: &[u8] = include_bytes!("../fixtures/sandbox-app.public-key.pem");
+/// The number of the sandbox App's hook.
+const SANDBOX_HOOK_ID: u64 = 501_001;
 const SANDBOX_SLUG: &str = "git-installations-sandbox";
 
 /// Which GitHub the service works with.
@@ -253,7 +257,7 @@ pub fn sandbox_app_secret() -> String {
         "client_id": SANDBOX_CLIENT_ID,
         "client_secret": SANDBOX_CLIENT_SECRET,
         "private_key": SANDBOX_PRIVATE_KEY,
-        "webhook_secret": "sandbox-webhook-secret",
+        "webhook_secret": SANDBOX_WEBHOOK_SECRET,
     })
     .to_string()
 }
@@ -267,6 +271,9 @@ fn sandbox_app(url: &str) -> AppRegistration {
         public_key_pem: SANDBOX_PUBLIC_KEY.to_vec(),
         callback_urls: vec![format!("{url}/auth/github/callback")],
         setup_url: format!("{url}/auth/github/setup"),
+        webhook_url: None,
+        webhook_secret: SANDBOX_WEBHOOK_SECRET.to_owned(),
+        hook_id: SANDBOX_HOOK_ID,
     }
 }
 

@@ -270,6 +270,6 @@ pub(super) async fn delete_grant(
     let now = github.clock.unix();
     let mut state = github.store.lock();
     let user = state.tokens().user(&token, now).ok_or_else(|| Answer::not_found_at(CLIENT))?;
-    state.change_tokens().revoke_grant(user);
+    github.revoke(&mut state, user);
     Ok(Answer::no_content())
 }

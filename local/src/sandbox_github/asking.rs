@@ -152,20 +152,25 @@ impl Ask {
 
     /// This request's address with another page.
     pub(super) fn address_of_page(&self, page: usize) -> String {
+        self.address_with("page", &page.to_string())
+    }
+
+    /// This request's address with another value of a parameter.
+    pub(super) fn address_with(&self, name: &str, value: &str) -> String {
         let mut query = form_urlencoded::Serializer::new(String::new());
         let mut placed = false;
-        for (key, value) in &self.0.query {
-            if key == "page" {
+        for (key, old) in &self.0.query {
+            if key == name {
                 if !placed {
-                    query.append_pair(key, &page.to_string());
+                    query.append_pair(key, value);
                 }
                 placed = true;
             } else {
-                query.append_pair(key, value);
+                query.append_pair(key, old);
             }
         }
         if !placed {
-            query.append_pair("page", &page.to_string());
+            query.append_pair(name, value);
         }
         format!("{}{}?{}", self.0.links.origin, self.0.path, query.finish())
     }

@@ -1,5 +1,5 @@
 //! The frame of the sandbox's pages for people: one style, a strict content security policy, escaping.
-//! What the pages say lives in `authorize_page` and `install_page`.
+//! What the pages say lives in `authorize_page`, `install_page` and `console_page`.
 
 use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
@@ -17,7 +17,12 @@ button,a.choice{display:block;padding:.7rem 1rem;border:1px solid #8886;border-r
 color:inherit;font:inherit;text-align:left;text-decoration:none;cursor:pointer}\
 button:hover,a.choice:hover,button.first{border-color:#0969da}\
 button small,a.choice small{display:block;opacity:.7}\
-button.cancel{border-color:transparent;text-align:center}";
+button.cancel{border-color:transparent;text-align:center}\
+details{border-top:1px solid #8886;padding:.4rem 0}summary{cursor:pointer}small{opacity:.7}\
+.row{display:flex;gap:.5rem;align-items:center;justify-content:space-between;margin:.4rem 0}\
+.row button{padding:.3rem .7rem}.row span small{display:block}\
+label{display:flex;gap:.5rem;align-items:center;justify-content:space-between}\
+input{font:inherit;padding:.3rem .5rem;border:1px solid #8886;border-radius:.4rem;background:none;color:inherit}";
 
 /// Text as HTML.
 pub(super) fn escape(text: &str) -> String {

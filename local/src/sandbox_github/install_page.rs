@@ -122,27 +122,22 @@ pub(super) async fn choose(
     let Some(mut setup) = setup else {
         return html::refusal(StatusCode::NOT_FOUND, "No App with a setup URL has this name.");
     };
-    let now = github.timestamp(0);
-    let mut memory = github.store.lock();
-    let world = memory.world();
-    let offer = form.login.as_deref().and_then(|login| world.user(login)).and_then(|user| {
-        let target = form.target.as_deref()?;
-        offers(world, user).into_iter().find(|(_, login, _)| login.eq_ignore_ascii_case(target))
+    let done = github.change(|world| {
+        let user = world.user(form.login.as_deref()?)?;
+        let (who, asked) = (user.id, form.target.as_deref()?);
+        let offers = offers(world, user);
+        let (account, _, offer) =
+            offers.into_iter().find(|(_, login, _)| login.eq_ignore_ascii_case(asked))?;
+        let target = Target::Account(account);
+        Some(match offer {
+            Offer::Install => (Some(world.acting_as(who).install(target, Selection::All)), "install"),
+            Offer::Configure => (world.installation_on(target).map(|installation| installation.id), "update"),
+            Offer::Request => (None, "request"),
+        })
     });
-    let Some((account, _, offer)) = offer else {
+    let Some((installation, action)) = done else {
         return html::refusal(StatusCode::BAD_REQUEST, "This user cannot install the App on this account.");
     };
-    let target = Target::Account(account);
-    let (installation, action) = match offer {
-        Offer::Install => {
-            let world = memory.change_world();
-            world.now = Some(now);
-            (Some(world.install(target, Selection::All)), "install")
-        }
-        Offer::Configure => (world.installation_on(target).map(|installation| installation.id), "update"),
-        Offer::Request => (None, "request"),
-    };
-    drop(memory);
     if let Some(installation) = installation {
         setup.query_pairs_mut().append_pair("installation_id", &installation.to_string());
     }

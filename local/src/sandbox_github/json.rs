@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
+use serde_json::value::RawValue;
 
 use super::world::{AccountId, EnterpriseId, InstallationId, RepositoryId};
 
@@ -18,6 +19,9 @@ pub(super) enum Json {
     Object(Vec<(&'static str, Self)>),
     /// Keys that are data.
     Names(BTreeMap<String, String>),
+    Float(f64),
+    /// JSON that was written before.
+    Ready(Box<RawValue>),
 }
 
 /// An object: `object! { "id": 1, "name": "x" }`.
@@ -38,6 +42,27 @@ impl Json {
             }
             other => other,
         }
+    }
+
+    /// The object with these keys only, in their order.
+    pub(super) fn pick(self, keys: &[&str]) -> Self {
+        let Self::Object(mut entries) = self else { return self };
+        entries.retain(|(key, _)| keys.contains(key));
+        entries.sort_by_key(|(key, _)| keys.iter().position(|wanted| wanted == key));
+        Self::Object(entries)
+    }
+
+    /// The object without a key.
+    pub(super) fn without(self, unwanted: &str) -> Self {
+        let Self::Object(mut entries) = self else { return self };
+        entries.retain(|(key, _)| *key != unwanted);
+        Self::Object(entries)
+    }
+
+    /// The object with other values for some of its keys.
+    pub(super) fn map(self, change: impl Fn(&str, Self) -> Self) -> Self {
+        let Self::Object(entries) = self else { return self };
+        Self::Object(entries.into_iter().map(|(key, value)| (key, change(key, value))).collect())
     }
 }
 
@@ -63,6 +88,8 @@ impl Serialize for Json {
                 map.end()
             }
             Self::Names(names) => names.serialize(serializer),
+            Self::Float(value) => serializer.serialize_f64(*value),
+            Self::Ready(json) => json.serialize(serializer),
         }
     }
 }
@@ -80,6 +107,8 @@ macro_rules! from {
 from! {
     bool => |value| Self::Bool(value),
     u64 => |value| Self::Number(value),
+    f64 => |value| Self::Float(value),
+    Box<RawValue> => |json| Self::Ready(json),
     &str => |value| Self::Text(value.to_owned()),
     String => |value| Self::Text(value),
     &String => |value| Self::Text(value.clone()),

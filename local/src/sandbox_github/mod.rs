@@ -6,15 +6,26 @@ mod answers;
 mod app_rest;
 mod asking;
 mod authorize_page;
+mod changes;
 mod connection;
+mod console;
+mod console_api;
+mod console_page;
+mod deliveries;
+mod delivery_faults;
 mod faults;
+mod hook_handle;
+mod hook_rest;
+mod hookshot;
 mod html;
 mod install_page;
+mod journal;
 mod json;
 mod jwt;
 mod limits;
 mod oauth;
 mod objects;
+mod payloads;
 mod persistence;
 mod repository_object;
 mod rest;
@@ -38,7 +49,10 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 pub use authorize_page::{AuthorizeError, AuthorizeRequest};
+pub use deliveries::Delivery;
+pub use delivery_faults::{DeliveryFaults, HowMany};
 pub use faults::{AuthorizationKind, Call, Fault, FaultKind, PathPattern};
+pub use hookshot::{SignedDelivery, webhook_signature};
 pub use jwt::PublicKeyError;
 pub use persistence::StateFileError;
 pub use scenes::demo_world;
@@ -76,6 +90,12 @@ pub struct AppRegistration {
     pub callback_urls: Vec<String>,
     /// Where an installation returns to.
     pub setup_url: String,
+    /// Where webhooks go; `None`: they wait.
+    pub webhook_url: Option<String>,
+    /// What webhooks are signed with.
+    pub webhook_secret: String,
+    /// The hook's number.
+    pub hook_id: u64,
 }
 
 impl fmt::Debug for AppRegistration {
@@ -110,6 +130,9 @@ pub enum StartError {
     /// The App's public key cannot be read.
     #[error(transparent)]
     PublicKey(#[from] PublicKeyError),
+    /// There is no HTTP client to send webhooks with.
+    #[error("the sandbox GitHub cannot send webhooks: {0}")]
+    Hookshot(#[from] reqwest::Error),
     /// The state file cannot be read or is damaged.
     #[error(transparent)]
     StateFile(#[from] StateFileError),
@@ -135,6 +158,7 @@ struct Github {
     key: jwt::PublicKey,
     web_url: String,
     store: Arc<Store>,
+    hookshot: hookshot::Hookshot,
     calls: Mutex<VecDeque<Call>>,
     faults: Mutex<Vec<Fault>>,
     in_flight: AtomicUsize,
@@ -145,6 +169,7 @@ struct Github {
 struct Tasks {
     server: JoinHandle<()>,
     saver: JoinHandle<()>,
+    deliverer: JoinHandle<()>,
     stopping: watch::Sender<bool>,
 }
 
@@ -164,6 +189,7 @@ impl SandboxGithub {
         let port = listener.local_addr()?.port();
         let key = jwt::PublicKey::from_pem(&options.app.public_key_pem)?;
         let store = Arc::new(Store::open(world, options.state_file)?);
+        let hookshot = hookshot::Hookshot::new(&options.app)?;
         let github = Arc::new(Github {
             latency: options.latency,
             clock: options.clock,
@@ -171,6 +197,7 @@ impl SandboxGithub {
             key,
             web_url: format!("http://localhost:{port}"),
             store: Arc::clone(&store),
+            hookshot,
             calls: Mutex::default(),
             faults: Mutex::default(),
             in_flight: AtomicUsize::new(0),
@@ -191,7 +218,8 @@ impl SandboxGithub {
             }
         });
         let saver = tokio::spawn(store.keep_saving());
-        Ok(Self { github, tasks: Arc::new(Mutex::new(Some(Tasks { server, saver, stopping }))) })
+        let deliverer = tokio::spawn(Arc::clone(&github).keep_delivering());
+        Ok(Self { github, tasks: Arc::new(Mutex::new(Some(Tasks { server, saver, deliverer, stopping }))) })
     }
 
     /// The REST API's base, for `GITHUB_API_URL`.
@@ -206,13 +234,9 @@ impl SandboxGithub {
         self.github.web_url.clone()
     }
 
-    /// Looks at the world or changes it; changes are dated by the sandbox's clock, and saved.
+    /// Looks at the world or changes it; changes are dated by the sandbox's clock, saved, and told by webhooks.
     pub fn world<R>(&self, f: impl FnOnce(&mut World) -> R) -> R {
-        let now = self.github.timestamp(0);
-        let mut state = self.github.store.lock();
-        let world = state.change_world();
-        world.now = Some(now);
-        f(world)
+        self.github.change(f)
     }
 
     /// Tokens of a user, as the web flow would hand them out.
@@ -242,7 +266,7 @@ impl SandboxGithub {
     pub fn revoke_grant(&self, login: &str) {
         let mut state = self.github.store.lock();
         if let Some(user) = state.world().user(login).map(|user| user.id) {
-            state.change_tokens().revoke_grant(user);
+            self.github.revoke(&mut state, user);
         }
     }
 
@@ -283,11 +307,12 @@ impl SandboxGithub {
     /// Stops serving, and saves.
     pub async fn stop(self) {
         let tasks = lock(&self.tasks).take();
-        if let Some(Tasks { mut server, saver, stopping }) = tasks {
+        if let Some(Tasks { mut server, saver, deliverer, stopping }) = tasks {
             stopping.send_replace(true);
             if tokio::time::timeout(PATIENCE, &mut server).await.is_err() {
                 server.abort();
             }
+            deliverer.abort();
             saver.abort();
         }
         self.github.store.save().await;

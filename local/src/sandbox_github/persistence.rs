@@ -1,5 +1,5 @@
 //! The sandbox's memory on disk: one JSON file, replaced as a whole.
-//! What is remembered is defined where it is used: `world`, `tokens`, `limits`.
+//! What is remembered is defined where it is used: `world`, `tokens`, `limits`, `deliveries`.
 
 use std::fs::OpenOptions;
 use std::io::{self, Write as _};
@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::deliveries::Deliveries;
 use super::limits::Limits;
 use super::tokens::Tokens;
 use super::world::World;
@@ -32,6 +33,9 @@ pub(super) struct Saved {
     world: World,
     tokens: Tokens,
     limits: Limits,
+    /// Files of before there were webhooks have none.
+    #[serde(default)]
+    deliveries: Deliveries,
 }
 
 #[derive(Serialize)]
@@ -40,11 +44,17 @@ struct Saving<'a> {
     world: &'a RawValue,
     tokens: &'a Tokens,
     limits: &'a Limits,
+    deliveries: &'a RawValue,
 }
 
-/// The file's content. The world comes ready-made: it is large and changes seldom.
-pub(super) fn encode(world: &RawValue, tokens: &Tokens, limits: &Limits) -> serde_json::Result<Vec<u8>> {
-    serde_json::to_vec(&Saving { form: FORM, world, tokens, limits })
+/// The file's content. World and deliveries come ready-made: they are large and change seldom.
+pub(super) fn encode(
+    world: &RawValue,
+    tokens: &Tokens,
+    limits: &Limits,
+    deliveries: &RawValue,
+) -> serde_json::Result<Vec<u8>> {
+    serde_json::to_vec(&Saving { form: FORM, world, tokens, limits, deliveries })
 }
 
 /// Reads the file; `None` if there is none yet.
@@ -77,7 +87,7 @@ pub(super) fn write(path: &Path, content: &[u8]) -> io::Result<()> {
 }
 
 impl Saved {
-    pub(super) fn into_parts(self) -> (World, Tokens, Limits) {
-        (self.world, self.tokens, self.limits)
+    pub(super) fn into_parts(self) -> (World, Tokens, Limits, Deliveries) {
+        (self.world, self.tokens, self.limits, self.deliveries)
     }
 }

@@ -8,9 +8,9 @@ use std::time::{Duration, SystemTime};
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::{ConnectInfo, Request, State};
-use axum::middleware::{Next, from_fn_with_state};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{delete, get, post};
+use axum::routing::{delete, get, post, put};
 use http::header::{
     ACCEPT, CACHE_CONTROL, CONTENT_TYPE, DATE, ETAG, IF_NONE_MATCH, LOCATION, RETRY_AFTER, USER_AGENT, VARY,
 };
@@ -22,7 +22,10 @@ use super::connection::Allowance;
 use super::faults::{self, Call, FaultKind};
 use super::limits::{Bucket, Standing};
 use super::state::lock;
-use super::{API_BASE, Github, REMEMBERED_CALLS, app_rest, authorize_page, html, install_page, oauth, rest};
+use super::{
+    API_BASE, Github, REMEMBERED_CALLS, app_rest, authorize_page, console, console_api, console_page,
+    hook_rest, html, install_page, oauth, rest,
+};
 
 /// The versions of the API that GitHub serves, the default first (reference/github.md 1.5).
 pub(super) const VERSIONS: [&str; 2] = ["2022-11-28", "2026-03-10"];
@@ -46,7 +49,15 @@ pub(super) fn router(github: Arc<Github>) -> Router {
         .route(&api("/orgs/{organization}/installation"), get(app_rest::installation_of_organization))
         .route(&api("/app"), get(app_rest::app))
         .route(&api("/app/installations"), get(app_rest::installations))
-        .route(&api("/app/installations/{id}"), get(app_rest::installation))
+        .route(&api("/app/installations/{id}"), get(app_rest::installation).delete(hook_rest::uninstall))
+        .route(
+            &api("/app/installations/{id}/suspended"),
+            put(hook_rest::suspend).delete(hook_rest::unsuspend),
+        )
+        .route(&api("/app/hook/config"), get(hook_rest::config))
+        .route(&api("/app/hook/deliveries"), get(hook_rest::deliveries))
+        .route(&api("/app/hook/deliveries/{id}"), get(hook_rest::delivery))
+        .route(&api("/app/hook/deliveries/{id}/attempts"), post(hook_rest::attempt))
         .route(&api("/app/installations/{id}/access_tokens"), post(app_rest::create_token))
         .route(&api("/installation/repositories"), get(app_rest::reached_repositories))
         .route(&api("/applications/{client_id}/token"), delete(app_rest::delete_token))
@@ -54,10 +65,19 @@ pub(super) fn router(github: Arc<Github>) -> Router {
         .route("/login/oauth/authorize", get(authorize_page::show).post(authorize_page::choose))
         .route(oauth::TOKEN_PATH, post(oauth::access_token))
         .route("/apps/{slug}/installations/new", get(install_page::show).post(install_page::choose))
+        .merge(console())
         .fallback(nothing_here)
         .method_not_allowed_fallback(nothing_here)
         .layer(from_fn_with_state(Arc::clone(&github), observe))
         .with_state(github)
+}
+
+/// What one can do in the sandbox: not GitHub's, and only for this machine.
+fn console() -> Router<Arc<Github>> {
+    Router::new()
+        .route("/sandbox", get(console_page::show).post(console_page::act))
+        .nest("/sandbox/api", console_api::router())
+        .layer(from_fn(console::guard))
 }
 
 /// GitHub says 404 to unknown paths and to unknown methods alike.

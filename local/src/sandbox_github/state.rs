@@ -1,4 +1,4 @@
-//! The sandbox's memory: one lock around the world, the tokens and the counters, and its way to disk.
+//! The sandbox's memory: one lock around world, tokens, counters and deliveries, and its way to disk.
 //! The file's form lives in `persistence`.
 
 use std::path::PathBuf;
@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde_json::value::RawValue;
 use tokio::sync::{Notify, watch};
 
+use super::deliveries::Deliveries;
 use super::limits::Limits;
 use super::persistence::{self, Saved};
 use super::tokens::Tokens;
@@ -27,12 +28,15 @@ pub(super) struct State {
     world: World,
     tokens: Tokens,
     limits: Limits,
+    deliveries: Deliveries,
     /// Grows with every change that must not be lost.
     revision: u64,
     /// Counters changed since the file was written.
     drifted: bool,
     /// The world as JSON, until it changes.
     encoded_world: Option<Box<RawValue>>,
+    /// The deliveries as JSON, until they change.
+    encoded_deliveries: Option<Box<RawValue>>,
 }
 
 impl State {
@@ -54,6 +58,16 @@ impl State {
         &mut self.world
     }
 
+    pub(super) fn deliveries(&self) -> &Deliveries {
+        &self.deliveries
+    }
+
+    pub(super) fn change_deliveries(&mut self) -> &mut Deliveries {
+        self.revision += 1;
+        self.encoded_deliveries = None;
+        &mut self.deliveries
+    }
+
     pub(super) fn change_tokens(&mut self) -> &mut Tokens {
         self.revision += 1;
         &mut self.tokens
@@ -69,8 +83,13 @@ impl State {
             Some(world) => world,
             None => serde_json::value::to_raw_value(&self.world)?,
         };
-        let content = persistence::encode(&world, &self.tokens, &self.limits);
+        let deliveries = match self.encoded_deliveries.take() {
+            Some(deliveries) => deliveries,
+            None => serde_json::value::to_raw_value(&self.deliveries)?,
+        };
+        let content = persistence::encode(&world, &self.tokens, &self.limits, &deliveries);
         self.encoded_world = Some(world);
+        self.encoded_deliveries = Some(deliveries);
         content
     }
 }
@@ -92,9 +111,19 @@ impl Store {
             Some(path) => persistence::load(path)?,
             None => None,
         };
-        let (world, tokens, limits) =
-            saved.map_or_else(|| (world, Tokens::default(), Limits::default()), Saved::into_parts);
-        let state = State { world, tokens, limits, revision: 1, drifted: false, encoded_world: None };
+        let new = || (world, Tokens::default(), Limits::default(), Deliveries::default());
+        let (mut world, tokens, limits, deliveries) = saved.map_or_else(new, Saved::into_parts);
+        world.open_journal();
+        let state = State {
+            world,
+            tokens,
+            limits,
+            deliveries,
+            revision: 1,
+            drifted: false,
+            encoded_world: None,
+            encoded_deliveries: None,
+        };
         let (saved, _) = watch::channel(0);
         Ok(Self { state: Mutex::new(state), file, writing: Mutex::new(()), wake: Notify::new(), saved })
     }

@@ -1,10 +1,12 @@
 //! The model: users, organisations, an enterprise, the App, its installations and repositories.
-//! Who may see what of it is decided in `access`; how it looks on the wire in `objects`.
+//! Installations change in `changes`; who may see what is decided in `access`; the wire's form is in `objects`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+
+use super::journal::Journal;
 
 /// The date that the world's things carry when nobody said another one.
 const BEGINNING: &str = "2024-02-09T20:51:14Z";
@@ -159,7 +161,7 @@ pub enum Selection {
 }
 
 /// Who suspended an installation, and when.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Suspension {
     /// When.
     pub at: String,
@@ -168,7 +170,7 @@ pub struct Suspension {
 }
 
 /// The App, installed on an account.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Installation {
     /// Its number.
     pub id: InstallationId,
@@ -245,12 +247,16 @@ fn is_false(value: &bool) -> bool {
     !value
 }
 
+fn yes() -> bool {
+    true
+}
+
 /// The numbers that the next things get.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-struct Next {
+pub(super) struct Next {
     account: u64,
     enterprise: u64,
-    installation: u64,
+    pub(super) installation: u64,
     repository: u64,
 }
 
@@ -271,7 +277,14 @@ pub struct World {
     pub repositories: BTreeMap<RepositoryId, Repository>,
     /// Calls per hour for each user, installation and the App: 5,000 at GitHub.
     pub hourly_limit: u64,
-    next: Next,
+    pub(super) next: Next,
+    /// Whether adding and removing repositories moves the installation's `updated_at`. The published examples
+    /// leave open what GitHub does: a client must be right both ways.
+    #[serde(default = "yes")]
+    pub repositories_date_installations: bool,
+    /// What has happened since webhooks were last sent.
+    #[serde(skip)]
+    pub(super) journal: Journal,
     /// What changes are dated with; set by the sandbox from its clock.
     #[serde(skip)]
     pub(super) now: Option<String>,
@@ -301,11 +314,13 @@ impl World {
             repositories: BTreeMap::new(),
             hourly_limit: 5_000,
             next: Next { account: 1_001, enterprise: 31, installation: 5_001, repository: 200_001 },
+            repositories_date_installations: true,
+            journal: Journal::default(),
             now: None,
         }
     }
 
-    fn stamp(&self) -> String {
+    pub(super) fn stamp(&self) -> String {
         self.now.clone().unwrap_or_else(|| BEGINNING.to_owned())
     }
 
@@ -407,61 +422,12 @@ impl World {
             collaborators: BTreeMap::new(),
         };
         self.repositories.insert(id, repository);
+        self.repository_appeared(id);
         id
-    }
-
-    /// Installs the App with what it asks for today.
-    pub fn install(&mut self, target: Target, selection: Selection) -> InstallationId {
-        let id = InstallationId(take(&mut self.next.installation));
-        let installation = Installation {
-            id,
-            target,
-            account_is_null: false,
-            selection,
-            permissions: self.app.permissions.clone(),
-            events: self.app.events.clone(),
-            suspended: None,
-            created_at: self.stamp(),
-            updated_at: self.stamp(),
-        };
-        self.installations.insert(id, installation);
-        id
-    }
-
-    /// Suspends an installation.
-    pub fn suspend(&mut self, installation: InstallationId, by: AccountId) {
-        let at = self.stamp();
-        if let Some(installation) = self.installations.get_mut(&installation) {
-            installation.updated_at.clone_from(&at);
-            installation.suspended = Some(Suspension { at, by });
-        }
-    }
-
-    /// Ends a suspension.
-    pub fn unsuspend(&mut self, installation: InstallationId) {
-        let at = self.stamp();
-        if let Some(installation) = self.installations.get_mut(&installation) {
-            installation.updated_at = at;
-            installation.suspended = None;
-        }
-    }
-
-    /// Uninstalls; the number is never given again.
-    pub fn uninstall(&mut self, installation: InstallationId) {
-        self.installations.remove(&installation);
-    }
-
-    /// Renames a user or an organisation; the old login is free for somebody else at once.
-    pub fn rename(&mut self, account: AccountId, login: &str) {
-        if let Some(user) = self.users.get_mut(&account) {
-            login.clone_into(&mut user.login);
-        } else if let Some(organization) = self.organizations.get_mut(&account) {
-            login.clone_into(&mut organization.login);
-        }
     }
 }
 
-fn take(next: &mut u64) -> u64 {
+pub(super) fn take(next: &mut u64) -> u64 {
     let id = *next;
     *next += 1;
     id

@@ -21,6 +21,7 @@ const PRIVATE_KEY: &str = include_str!("../../fixtures/sandbox-app.private-key.p
 const PUBLIC_KEY: &str = include_str!("../../fixtures/sandbox-app.public-key.pem");
 pub(super) const CALLBACK: &str = "http://localhost:3000/auth/github/callback";
 pub(super) const SETUP: &str = "http://localhost:3000/auth/github/setup";
+pub(super) const WEBHOOK_SECRET: &str = "It's a Secret to Everybody";
 pub(super) const CLIENT: [(&str, &str); 2] =
     [("client_id", "Iv1.sandbox"), ("client_secret", "sandbox-secret")];
 pub(super) const UNDECODED: &str = "A JSON web token could not be decoded";
@@ -66,6 +67,9 @@ pub(super) async fn start(state_file: Option<PathBuf>, clock: &Clock) -> Result<
         public_key_pem: PUBLIC_KEY.into(),
         callback_urls: vec![CALLBACK.to_owned()],
         setup_url: SETUP.to_owned(),
+        webhook_url: None,
+        webhook_secret: WEBHOOK_SECRET.to_owned(),
+        hook_id: 501,
     };
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let options = Options { latency: Duration::ZERO, clock: clock.clone(), state_file, app };

@@ -5,7 +5,11 @@
 
 mod answers;
 mod app;
+mod console;
+mod deliveries;
 mod lab;
 mod oauth;
+mod receiver;
 mod running;
 mod visibility;
+mod webhooks;
