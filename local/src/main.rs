@@ -146,7 +146,7 @@ fn greeting(stack: &Stack, folder: &DataFolder, user: Option<&DemoUser>) -> Stri
     let url = &stack.url;
     let mut text = format!("git-installations  {url}\n");
     if let Some(github) = &stack.github {
-        let _ = writeln!(text, "sandbox GitHub     {}", github.web_url());
+        let _ = writeln!(text, "sandbox GitHub     {0}  (change its world: {0}/sandbox)", github.web_url());
     }
     let _ = writeln!(text, "DynamoDB           {}", stack.dynamodb.url());
     let _ = writeln!(text, "Secrets Manager    {}", stack.secrets_manager.url());
