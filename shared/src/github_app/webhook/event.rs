@@ -7,6 +7,8 @@ use serde::{Deserialize, Deserializer};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use crate::provider::github::Account;
+
 /// One delivery of our own App's webhook.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Delivery {
@@ -85,7 +87,7 @@ pub struct InstallationState {
     /// The App it is of.
     pub app_id: Option<u64>,
     /// The account; GitHub documents `null`.
-    pub account: Option<AccountState>,
+    pub account: Option<Account>,
     /// `User`, `Organization`, `Enterprise`.
     pub target_type: Option<String>,
     /// `all` or `selected`.
@@ -96,22 +98,6 @@ pub struct InstallationState {
     /// Last change, in Unix seconds.
     #[serde(default, deserialize_with = "moment")]
     pub updated_at: Option<i64>,
-}
-
-/// A user, an organisation or an enterprise.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-pub struct AccountState {
-    /// Numeric id.
-    pub id: u64,
-    /// Login of a user or organisation.
-    pub login: Option<String>,
-    /// Slug of an enterprise.
-    pub slug: Option<String>,
-    /// `User` or `Organization`.
-    #[serde(rename = "type")]
-    pub kind: Option<String>,
-    /// Picture.
-    pub avatar_url: Option<String>,
 }
 
 /// A repository as an event names it.

@@ -5,7 +5,6 @@ mod event;
 mod signature;
 
 pub use event::{
-    AccountState, Change, Delivery, DeliveryProblem, InstallationAction, InstallationState, RepositoryRef,
-    parse,
+    Change, Delivery, DeliveryProblem, InstallationAction, InstallationState, RepositoryRef, parse,
 };
 pub use signature::{SignatureProblem, verify};
