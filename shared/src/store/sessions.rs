@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::identities::UserId;
-use super::table::{Key, Only, StoreError, TRANSACTION, Table, Write, number};
+use super::table::{Key, Only, StoreError, Table, Write, number};
 
 /// A session.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -89,17 +89,6 @@ impl Table {
     /// [`StoreError`].
     pub async fn sessions_of(&self, user: &UserId) -> Result<Vec<Session>, StoreError> {
         self.query(&user.partition(), "SESSION#").await
-    }
-
-    /// Ends all sessions of a user.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn end_sessions_of(&self, user: &UserId) -> Result<(), StoreError> {
-        for sessions in self.sessions_of(user).await?.chunks(TRANSACTION / 2) {
-            self.transact(sessions.iter().flat_map(ending).collect()).await?;
-        }
-        Ok(())
     }
 }
 
