@@ -129,43 +129,6 @@ async fn the_last_value_goes_on_being_used_while_secrets_manager_is_down() {
     assert_eq!(text(&secrets).await.unwrap(), "two");
 }
 
-/// What is logged while this is alive, on the thread of the test.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl std::io::Write for Log {
-    fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().write(line)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-#[tokio::test]
-async fn that_an_old_value_is_used_is_logged_once_for_each_outage() {
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
-    let (secrets, source, clock) = secrets();
-    source.put("hunter2");
-    for _ in 0..2 {
-        source.put("hunter2");
-        clock.advance(Duration::from_secs(301));
-        secrets.get("a").await.unwrap();
-        source.fail();
-        for _ in 0..3 {
-            clock.advance(Duration::from_secs(301));
-            secrets.get("a").await.unwrap();
-        }
-    }
-    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
-    assert_eq!(log.matches("going on with the value read before").count(), 2, "{log}");
-    assert!(!log.contains("hunter2"), "{log}");
-}
-
 #[tokio::test]
 async fn a_secret_that_was_never_read_fails_with_its_reason() {
     let (secrets, source, _) = secrets();
