@@ -201,3 +201,36 @@ fn same_origin(service: &Service, request: &Request) -> Result<(), Failure> {
         _ => refused,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderMap, HeaderName, HeaderValue};
+
+    use super::{Credential, credential};
+
+    fn headers(values: &[(&'static str, &'static str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in values {
+            headers.append(HeaderName::from_static(name), HeaderValue::from_static(value));
+        }
+        headers
+    }
+
+    // API Gateway joins repeated headers before we see them; the rule must not hang on that.
+    #[test]
+    fn a_credential_that_is_sent_twice_is_refused_even_if_both_are_the_same() {
+        for name in ["authorization", "x-session-api-key"] {
+            assert!(credential(&headers(&[(name, "Bearer a"), (name, "Bearer a")])).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn the_explicit_key_comes_before_the_authorization_and_an_empty_one_is_none() {
+        let both = headers(&[("x-session-api-key", "k"), ("authorization", "Bearer t")]);
+        assert!(matches!(credential(&both), Ok(Credential::ApiKey("k"))));
+        let empty = headers(&[("x-session-api-key", ""), ("authorization", "token t")]);
+        assert!(matches!(credential(&empty), Ok(Credential::Bearer("t"))));
+        assert!(matches!(credential(&headers(&[("authorization", " ")])), Ok(Credential::Nothing)));
+        assert!(credential(&headers(&[("authorization", "Basic t")])).is_err());
+    }
+}
