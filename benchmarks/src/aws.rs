@@ -23,11 +23,11 @@ impl Secrets {
     #[must_use]
     pub fn new(private_key: &str) -> Self {
         let github_app = json!({
-            "app_id": 1,
+            "app_id": 1001,
             "client_id": "Iv23benchmark",
             "client_secret": "benchmark",
             "private_key": private_key,
-            "webhook_secret": "benchmark",
+            "webhook_secret": "sandbox-webhook-secret",
         });
         Self { github_app: github_app.to_string() }
     }

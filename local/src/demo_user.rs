@@ -8,11 +8,14 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::data_folder::{DataFolder, DataFolderError, DemoUser};
+use crate::other_hosts::OtherHostsError;
 use crate::sandbox_github::{AuthorizeError, AuthorizeRequest};
 use crate::stack::Stack;
 
 /// Who it is at the sandbox GitHub.
 pub const LOGIN: &str = "octocat";
+/// Who it is at the other sandbox hosts.
+pub const OTHER_LOGINS: [(&str, &str); 2] = [("gitlab", "gitlab-cat"), ("bitbucket", "bitbucket-cat")];
 
 /// Why nobody could be signed in.
 #[derive(Debug, thiserror::Error)]
@@ -36,6 +39,9 @@ pub enum DemoUserError {
     /// The credentials cannot be kept.
     #[error(transparent)]
     DataFolder(#[from] DataFolderError),
+    /// A sandbox host gives no token.
+    #[error(transparent)]
+    OtherHosts(#[from] OtherHostsError),
     /// The stack runs with the real GitHub.
     #[error("there is no sandbox GitHub to sign in at")]
     NoSandbox,
@@ -61,11 +67,81 @@ pub async fn ready(stack: &Stack, folder: &DataFolder) -> Result<DemoUser, DemoU
     if let Some(kept) = kept.and_then(|text| serde_json::from_str::<DemoUser>(&text).ok())
         && works(&client, stack, &kept).await?
     {
+        relink(&client, stack, &kept).await?;
         return Ok(kept);
     }
-    let user = sign_in(stack, LOGIN).await?;
+    let mut user = sign_in(stack, LOGIN).await?;
+    if stack.other_hosts.is_some() {
+        for (provider, login) in OTHER_LOGINS {
+            user = link(stack, &user, provider, login).await?;
+        }
+    }
     folder.replace(&folder.demo_user(), &format!("{:#}\n", json!(user)))?;
     Ok(user)
+}
+
+/// Brings tokens of hosts that have forgotten theirs: the sandbox Bitbucket does with each restart. A sign-in
+/// would do too, and begin a new session, which a restart must not.
+async fn relink(client: &reqwest::Client, stack: &Stack, user: &DemoUser) -> Result<(), DemoUserError> {
+    let Some(hosts) = &stack.other_hosts else { return Ok(()) };
+    for (provider, login) in OTHER_LOGINS {
+        let answer = client
+            .get(format!("{}/api/user/installations?provider={provider}", stack.url))
+            .header("X-Session-API-Key", &user.api_key)
+            .send()
+            .await?;
+        if answer.status() == StatusCode::OK {
+            continue;
+        }
+        let token = hosts.personal_token(provider, login)?;
+        let brought = client
+            .post(format!("{}/api/add-git-providers", stack.url))
+            .header("X-Session-API-Key", &user.api_key)
+            .header("content-type", "application/json")
+            .body(json!({ "provider_tokens": { provider: { "token": token } } }).to_string())
+            .send()
+            .await?;
+        if brought.status() != StatusCode::OK {
+            return Err(unexpected("POST /api/add-git-providers", brought).await);
+        }
+    }
+    Ok(())
+}
+
+/// Links an account at a sandbox host to a user who is signed in, as a browser would: through the host's own
+/// authorize page. The session is a new one afterwards.
+///
+/// # Errors
+/// [`DemoUserError`].
+pub async fn link(
+    stack: &Stack,
+    user: &DemoUser,
+    provider: &str,
+    login: &str,
+) -> Result<DemoUser, DemoUserError> {
+    let client = client()?;
+    let session = session_header(stack, &user.session_cookie);
+    let started =
+        client.get(format!("{}/auth/{provider}/login", stack.url)).header(COOKIE, &session).send().await?;
+    let (Some(authorize), Some(binding)) = (location(&started), cookie(&started, "sign-in-")) else {
+        return Err(unexpected("GET /auth/{provider}/login", started).await);
+    };
+    let (page, query) = authorize.split_once('?').unwrap_or((&authorize, ""));
+    let chosen = client
+        .post(page)
+        .header("content-type", "application/x-www-form-urlencoded")
+        .body(format!("{query}&choice={login}"))
+        .send()
+        .await?;
+    let Some(callback) = location(&chosen) else {
+        return Err(unexpected("the host's authorize page", chosen).await);
+    };
+    let finished = client.get(callback).header(COOKIE, format!("{session}; {binding}")).send().await?;
+    let name = &stack.service.config.session.cookie_name;
+    match cookie(&finished, &format!("{name}=")).as_deref().and_then(|pair| pair.split_once('=')) {
+        Some((_, value)) => Ok(DemoUser { session_cookie: value.to_owned(), ..user.clone() }),
+        None => Err(unexpected("GET /auth/{provider}/callback", finished).await),
+    }
 }
 
 async fn works(client: &reqwest::Client, stack: &Stack, user: &DemoUser) -> Result<bool, DemoUserError> {

@@ -17,6 +17,7 @@ pub fn all(service: &Arc<Service>) -> HashMap<String, Handler> {
         ("connections", mounted(service, connections::handle)),
         ("github-installations", mounted(service, github_installations::handle)),
         ("github-user-installation", mounted(service, github_user_installation::handle)),
+        ("github-webhook", mounted(service, github_webhook::handle)),
         ("mapped-installations", mounted(service, mapped_installations::handle)),
         ("sign-in", mounted(service, sign_in::handle)),
         ("user-installations", mounted(service, user_installations::handle)),

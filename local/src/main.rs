@@ -10,18 +10,25 @@ use std::time::Duration;
 use clap::Parser;
 use local::data_folder::{self, DataFolder, DataFolderError, DemoUser, FunctionSettings, Ready};
 use local::demo_user::{self, DemoUserError};
+use local::running_service::{self, RunningServiceError};
 use local::sandbox_github::demo_world;
 use local::stack::{GithubChoice, Options, Stack, StackError};
 use shared::clock::Clock;
 use shared::github_app::AppCredentials;
+use shared::runtime::Scheduled;
 use shared::secrets::FromSecret;
 use tracing_subscriber::filter::LevelFilter;
+
+/// What the function has in `template.yaml`.
+const RECONCILE: Duration = Duration::from_secs(300);
 
 /// git-installations on this machine: the service, an embedded DynamoDB and Secrets Manager, and a sandbox
 /// GitHub to sign in at. Needs nothing else.
 #[derive(Debug, Parser)]
-#[command(name = "git-installations", version, max_term_width = 100)]
+#[command(name = "git-installations", version, max_term_width = 100, args_conflicts_with_subcommands = true)]
 struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
     /// The gateway's port; the other parts take the ports after it where they are free. 0 takes any free one
     #[arg(long, default_value_t = 3000)]
     port: u16,
@@ -40,6 +47,21 @@ struct Arguments {
     github_app: Option<PathBuf>,
 }
 
+/// What is done with a service that runs already, in another terminal.
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Find out and repair what webhooks did not tell, as the schedule does every 15 minutes; prints what
+    /// was done as JSON
+    Reconcile {
+        /// Look at every installation, as once a night, not only at what has changed lately
+        #[arg(long)]
+        full: bool,
+        /// The data folder of the service that runs
+        #[arg(long, value_name = "DIR", default_value = data_folder::DEFAULT)]
+        data: PathBuf,
+    },
+}
+
 /// Why nothing runs, in one line.
 #[derive(Debug, thiserror::Error)]
 enum RunError {
@@ -51,6 +73,8 @@ enum RunError {
     DemoUser(#[from] DemoUserError),
     #[error("--github-app {}: {problem}", file.display())]
     GithubApp { file: PathBuf, problem: String },
+    #[error(transparent)]
+    RunningService(#[from] RunningServiceError),
     #[error("LOG_LEVEL is {0:?}; expected off, error, warn, info, debug or trace")]
     LogLevel(String),
     #[error("{0}")]
@@ -70,6 +94,9 @@ async fn main() -> ExitCode {
 
 async fn run(arguments: Arguments) -> Result<(), RunError> {
     log_to_stderr()?;
+    if let Some(Command::Reconcile { full, data }) = arguments.command {
+        return reconcile_once(&data, full).await;
+    }
     let github = match &arguments.github_app {
         None => GithubChoice::Sandbox(Box::new(demo_world())),
         Some(file) => GithubChoice::Real(real_app(file)?),
@@ -82,7 +109,10 @@ async fn run(arguments: Arguments) -> Result<(), RunError> {
         github_state: Some(folder.github()),
         token_keys: folder.token_key_ring()?,
         github,
+        other_hosts: arguments.github_app.is_none(),
+        gitlab_state: Some(folder.gitlab()),
         latency: arguments.latency,
+        webhooks: true,
         clock: clock.clone(),
         github_clock: clock,
         settings: settings_of_the_operator(arguments.github_app.is_some()),
@@ -103,6 +133,19 @@ async fn run(arguments: Arguments) -> Result<(), RunError> {
     stopped().await?;
     eprintln!("stopping");
     stack.stop().await;
+    Ok(())
+}
+
+/// The function, once, in this process, with the settings of the service that runs.
+async fn reconcile_once(data: &Path, full: bool) -> Result<(), RunError> {
+    let deadline = tokio::time::Instant::now() + RECONCILE;
+    let summary = running_service::with_service(data, |service| {
+        reconcile::handle(service, Scheduled { full }, deadline)
+    })
+    .await?;
+    let text = serde_json::to_string_pretty(&summary).map_err(std::io::Error::from)?;
+    // A closed pipe is no failure of the run.
+    let _ = writeln!(std::io::stdout(), "{text}");
     Ok(())
 }
 
@@ -148,6 +191,10 @@ fn greeting(stack: &Stack, folder: &DataFolder, user: Option<&DemoUser>) -> Stri
     if let Some(github) = &stack.github {
         let _ = writeln!(text, "sandbox GitHub     {0}  (change its world: {0}/sandbox)", github.web_url());
     }
+    if let Some(hosts) = &stack.other_hosts {
+        let _ = writeln!(text, "sandbox GitLab     {}", hosts.gitlab.url());
+        let _ = writeln!(text, "sandbox Bitbucket  {}", hosts.bitbucket.web_url());
+    }
     let _ = writeln!(text, "DynamoDB           {}", stack.dynamodb.url());
     let _ = writeln!(text, "Secrets Manager    {}", stack.secrets_manager.url());
     let _ = writeln!(text, "data folder        {}\n", folder.path().display());
@@ -157,6 +204,7 @@ fn greeting(stack: &Stack, folder: &DataFolder, user: Option<&DemoUser>) -> Stri
         let id = &user.user_id;
         let _ = writeln!(text, "Or ask as {}, who has signed in already:\n", demo_user::LOGIN);
         for path in [
+            "/api/user/repositories".to_owned(),
             "/api/user/installations?provider=github".to_owned(),
             "/api/user/repositories?selected_provider=github&per_page=2".to_owned(),
             "/user/installations?per_page=1".to_owned(),

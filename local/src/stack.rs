@@ -22,6 +22,7 @@ use crate::aws::secrets_manager::{Secrets, SecretsManager};
 use crate::data_folder::FunctionSettings;
 use crate::gateway::{Gateway, GatewayError};
 use crate::handlers;
+use crate::other_hosts::{self, OtherHosts, OtherHostsError};
 use crate::sandbox_github::{self, AppRegistration, SandboxGithub, World};
 use crate::template::{Template, TemplateError};
 
@@ -31,6 +32,8 @@ pub const TABLE: &str = "git-installations";
 pub const GITHUB_APP_SECRET: &str = "git-installations/github-app";
 /// The name of the key ring's secret.
 pub const TOKEN_KEYS_SECRET: &str = "git-installations/token-keys";
+/// The name of the secret with our OAuth clients at the other hosts.
+pub const OAUTH_CLIENTS_SECRET: &str = "git-installations/oauth-clients";
 /// The sandbox App's number.
 pub const SANDBOX_APP_ID: u64 = 1001;
 /// The sandbox App's client id.
@@ -76,8 +79,14 @@ pub struct Options {
     pub token_keys: String,
     /// Which GitHub.
     pub github: GithubChoice,
-    /// What every call to the sandbox GitHub takes.
+    /// Whether a sandbox GitLab and a sandbox Bitbucket are started too.
+    pub other_hosts: bool,
+    /// The sandbox GitLab's state; none keeps it in memory.
+    pub gitlab_state: Option<PathBuf>,
+    /// What every call to a sandbox host takes.
     pub latency: Duration,
+    /// Whether the sandbox GitHub sends its webhooks to the service; else they wait.
+    pub webhooks: bool,
     /// The service's time.
     pub clock: Clock,
     /// The sandbox GitHub's time: the same clock, unless a skew is wanted.
@@ -95,6 +104,7 @@ impl fmt::Debug for Options {
             .field("github_state", &self.github_state)
             .field("github", &self.github)
             .field("latency", &self.latency)
+            .field("webhooks", &self.webhooks)
             .field("settings", &self.settings)
             .finish_non_exhaustive()
     }
@@ -118,6 +128,9 @@ pub enum StackError {
     /// The sandbox GitHub.
     #[error(transparent)]
     SandboxGithub(#[from] sandbox_github::StartError),
+    /// The sandbox GitLab or Bitbucket.
+    #[error(transparent)]
+    OtherHosts(#[from] OtherHostsError),
     /// A setting.
     #[error(transparent)]
     Config(#[from] ConfigError),
@@ -146,6 +159,8 @@ pub struct Stack {
     pub secrets: Secrets,
     /// The sandbox GitHub, unless the real one is used.
     pub github: Option<SandboxGithub>,
+    /// The sandbox GitLab and Bitbucket, if they were wanted.
+    pub other_hosts: Option<OtherHosts>,
     stop: oneshot::Sender<()>,
     gateway: JoinHandle<()>,
 }
@@ -183,7 +198,7 @@ impl Stack {
                     latency: options.latency,
                     clock: options.github_clock,
                     state_file: options.github_state,
-                    app: sandbox_app(&url),
+                    app: sandbox_app(&url, options.webhooks),
                 };
                 let listener = nearby_listener(beside(1)).await?;
                 let github = SandboxGithub::start(listener, *world, sandbox_options).await?;
@@ -192,6 +207,22 @@ impl Stack {
                 Some(github)
             }
         };
+        let mut other_hosts = None;
+        if options.other_hosts {
+            let hosts = OtherHosts::start(other_hosts::Start {
+                url: url.clone(),
+                gitlab: nearby_listener(beside(4)).await?,
+                bitbucket: nearby_listener(beside(5)).await?,
+                gitlab_state: options.gitlab_state,
+                latency: options.latency,
+                clock: options.clock.clone(),
+            })
+            .await?;
+            secrets.set(OAUTH_CLIENTS_SECRET, &other_hosts::clients_secret());
+            settings.insert("OAUTH_CLIENTS_SECRET_ID".to_owned(), OAUTH_CLIENTS_SECRET.to_owned());
+            settings.extend(hosts.settings());
+            other_hosts = Some(hosts);
+        }
         settings.extend(options.settings);
 
         let config = Config::from_lookup(|name| settings.get(name).cloned())?;
@@ -201,7 +232,18 @@ impl Stack {
             .with_clock(options.clock);
         let (stop, stopped) = oneshot::channel::<()>();
         let gateway = tokio::spawn(gateway.run(gateway_listener, async { drop(stopped.await) }));
-        Ok(Self { url, service, settings, dynamodb, secrets_manager, secrets, github, stop, gateway })
+        Ok(Self {
+            url,
+            service,
+            settings,
+            dynamodb,
+            secrets_manager,
+            secrets,
+            github,
+            other_hosts,
+            stop,
+            gateway,
+        })
     }
 
     /// The addresses beside the service's own, by the names that `ready.json` gives them.
@@ -215,6 +257,11 @@ impl Stack {
             endpoints.insert("github_api_url".to_owned(), github.api_url());
             endpoints.insert("github_web_url".to_owned(), github.web_url());
         }
+        if let Some(hosts) = &self.other_hosts {
+            endpoints.insert("gitlab_url".to_owned(), hosts.gitlab.url());
+            endpoints.insert("bitbucket_api_url".to_owned(), hosts.bitbucket.api_url());
+            endpoints.insert("bitbucket_web_url".to_owned(), hosts.bitbucket.web_url());
+        }
         endpoints
     }
 
@@ -227,6 +274,9 @@ impl Stack {
         }
         if let Some(github) = self.github {
             github.stop().await;
+        }
+        if let Some(hosts) = self.other_hosts {
+            hosts.stop().await;
         }
         self.secrets_manager.stop().await;
         self.dynamodb.stop().await;
@@ -262,7 +312,7 @@ pub fn sandbox_app_secret() -> String {
     .to_string()
 }
 
-fn sandbox_app(url: &str) -> AppRegistration {
+fn sandbox_app(url: &str, webhooks: bool) -> AppRegistration {
     AppRegistration {
         app_id: SANDBOX_APP_ID,
         client_id: SANDBOX_CLIENT_ID.to_owned(),
@@ -271,7 +321,7 @@ fn sandbox_app(url: &str) -> AppRegistration {
         public_key_pem: SANDBOX_PUBLIC_KEY.to_vec(),
         callback_urls: vec![format!("{url}/auth/github/callback")],
         setup_url: format!("{url}/auth/github/setup"),
-        webhook_url: None,
+        webhook_url: webhooks.then(|| format!("{url}/webhooks/github")),
         webhook_secret: SANDBOX_WEBHOOK_SECRET.to_owned(),
         hook_id: SANDBOX_HOOK_ID,
     }

@@ -18,6 +18,8 @@ pub struct Template {
     pub routes: Vec<Route>,
     /// Every function by its folder's name.
     pub functions: BTreeMap<String, Function>,
+    /// What is invoked by the clock, sorted as the routes are. No route leads there.
+    pub schedules: Vec<Schedule>,
     /// The one table.
     pub table: TableDefinition,
 }
@@ -39,6 +41,17 @@ impl Route {
     pub fn key(&self) -> String {
         format!("{} {}", self.method, self.path)
     }
+}
+
+/// One schedule that invokes a function.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Schedule {
+    /// The folder's name of the function that is invoked.
+    pub function: String,
+    /// When, in EventBridge's words, e.g. `rate(1 hour)`.
+    pub expression: String,
+    /// The payload, if it is another than EventBridge's own.
+    pub input: Option<String>,
 }
 
 /// One Lambda function.
@@ -125,6 +138,7 @@ impl Template {
         let mut tables = Vec::new();
         let mut functions = BTreeMap::new();
         let mut routes: Vec<Route> = Vec::new();
+        let mut schedules = Vec::new();
         for (name, resource) in document.resources {
             let in_resource = |problem| TemplateError::Resource { resource: name.clone(), problem };
             match resource.kind.as_str() {
@@ -132,7 +146,7 @@ impl Template {
                     tables.push(parts::table(resource.properties).map_err(in_resource)?);
                 }
                 "AWS::Serverless::Function" => {
-                    let (folder, function, found) =
+                    let (folder, function, found, scheduled) =
                         parts::function(&name, resource.properties, &document.globals)
                             .map_err(in_resource)?;
                     if functions.contains_key(&folder) {
@@ -143,6 +157,7 @@ impl Template {
                     for route in found {
                         add_route(&mut routes, route)?;
                     }
+                    schedules.extend(scheduled);
                     functions.insert(folder, function);
                 }
                 _ => {}
@@ -150,7 +165,7 @@ impl Template {
         }
         let found = tables.len();
         let table = tables.pop().filter(|_| found == 1).ok_or(TemplateError::Tables(found))?;
-        Ok(Self { routes, functions, table })
+        Ok(Self { routes, functions, schedules, table })
     }
 
     /// The template that this program was compiled with.

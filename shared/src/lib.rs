@@ -10,6 +10,7 @@ pub mod github_app;
 pub mod identity;
 
 pub mod link_header;
+pub mod metrics;
 pub mod provider;
 pub mod relay;
 pub mod runtime;

@@ -60,12 +60,14 @@ pub fn checked(answer: Answer, clock: &Clock) -> Result<Answer, Failure> {
 pub struct KeptRequest {
     owner: AnswerOwner,
     key: String,
+    /// The answer is dated with this: what is taken away after it may still be in the answer.
+    asked_at: i64,
 }
 
 impl KeptRequest {
-    /// The request of a caller for `path` with `query` and these forwarded headers.
+    /// The request of a caller for `path` with `query` and these forwarded headers, which is made now.
     #[must_use]
-    pub fn new(owner: AnswerOwner, path: &str, query: &str, forwarded: &HeaderMap) -> Self {
+    pub fn new(owner: AnswerOwner, path: &str, query: &str, forwarded: &HeaderMap, clock: &Clock) -> Self {
         let mut text = format!("{path}\n{query}");
         for name in ["accept", "x-github-api-version"] {
             text.push('\n');
@@ -73,7 +75,7 @@ impl KeptRequest {
         }
         let hash = digest(&SHA256, text.as_bytes());
         let key = hash.as_ref().iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-        Self { owner, key }
+        Self { owner, key, asked_at: clock.unix() }
     }
 
     /// Keeps a good answer, forgets all copies after a refusal. A table that fails here costs the copy and
@@ -98,7 +100,10 @@ impl KeptRequest {
 
     async fn forget(&self, service: &Service) -> Result<(), StoreError> {
         match self.owner {
-            AnswerOwner::User(_) => service.table.forget_answers(&self.owner, ProviderType::Github).await,
+            AnswerOwner::User(_) => {
+                let now = service.clock.unix();
+                service.table.forget_answers(&self.owner, ProviderType::Github, now).await
+            }
             // Another account's installation is as good as before.
             AnswerOwner::App => {
                 service.table.forget_answer(&self.owner, ProviderType::Github, &self.key).await
@@ -117,13 +122,12 @@ impl KeptRequest {
             .chain([&http::header::LINK])
             .filter_map(|name| Some((name.as_str().to_owned(), answer.header(name.as_str())?.to_owned())))
             .collect();
-        let now = service.clock.unix();
         let kept = KeptAnswer {
             request: self.key.clone(),
             headers,
             body,
-            fetched_at: now,
-            expires_at: now + longest + 60,
+            fetched_at: self.asked_at,
+            expires_at: self.asked_at + longest + 60,
         };
         service.table.keep_answer(&self.owner, ProviderType::Github, &kept).await
     }

@@ -1,5 +1,7 @@
-//! The Lambda bootstrap: logging, settings, warm-up, the loop. A function's `main` is one call of [`run`].
-//! Also the one place where a failure is logged: at the boundary, once.
+//! The Lambda bootstrap: logging, settings, warm-up, the loop. A function's `main` is one call of [`run`] or
+//! [`run_scheduled`]. Also the one place where a failure is logged: at the boundary, once.
+
+mod scheduled;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -15,7 +17,10 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::contract::{Family, Request, Response};
 use crate::failure::Failure;
+use crate::metrics::Metrics;
 use crate::service::{Needs, Service};
+
+pub use scheduled::{Scheduled, run_scheduled};
 
 /// Why a function does not start, in one line.
 #[derive(Debug, thiserror::Error)]
@@ -40,22 +45,33 @@ where
     H: Fn(Arc<Service>, Request) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Response> + Send + 'static,
 {
+    start(crate_of::<H>(), needs, |service| {
+        lambda_http::run(lambda_http::service_fn(move |request: Request| {
+            let answer = handler(service.clone(), request);
+            async move { Ok::<_, std::convert::Infallible>(answer.await) }
+        }))
+    })
+}
+
+/// What every function does at its start, and then the loop over its events.
+fn start<L, F>(function: &'static str, needs: Needs, serve: L) -> Result<(), StartError>
+where
+    L: FnOnce(Arc<Service>) -> F,
+    F: Future<Output = Result<(), lambda_runtime::Error>>,
+{
     let config = Config::from_env()?;
-    log_to_stdout(config.log_level, crate_of::<H>());
+    log_to_stdout(config.log_level, function);
     // One event at a time: a single thread saves the start of the others (reference: rust-lambda, 1.1).
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| StartError::Runtime(error.to_string()))?;
     runtime.block_on(async {
-        let service = Service::new(config, Clock::system())?;
+        let clock = Clock::system();
+        let metrics = Metrics::to_stdout(function, clock.clone());
+        let service = Service::with_metrics(config, clock, metrics)?;
         service.warm_up(needs).await;
-        lambda_http::run(lambda_http::service_fn(move |request: Request| {
-            let answer = handler(service.clone(), request);
-            async move { Ok::<_, std::convert::Infallible>(answer.await) }
-        }))
-        .await
-        .map_err(|error| StartError::Runtime(error.to_string()))
+        serve(service).await.map_err(|error| StartError::Runtime(error.to_string()))
     })
 }
 

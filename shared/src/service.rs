@@ -9,20 +9,25 @@ use tokio::time::Instant;
 use url::Url;
 
 use crate::clock::{Clock, NoEntropy};
-use crate::config::Config;
+use crate::config::{BitbucketHost, Config, GithubHost, GitlabHost};
 use crate::contract::Request;
 use crate::failure::Failure;
 use crate::github_app::{GithubApp, GithubAppError};
+use crate::identity::oauth_clients::OauthClients;
 use crate::identity::sealing::{KeyRing, SealError};
-use crate::provider::ProviderType;
-use crate::provider::github::{Github, GithubError, GithubOauth};
+use crate::metrics::Metrics;
+use crate::provider::bitbucket::Bitbucket;
+use crate::provider::github::Github;
+use crate::provider::gitlab::Gitlab;
+use crate::provider::oauth::OauthClient;
 use crate::provider::token::TokenError;
 use crate::provider::upstream::{Budget, ClientError, Upstream, http_client};
+use crate::provider::{CallError, ProviderType};
 use crate::secrets::{Secret, Secrets, SecretsError};
 use crate::store::{StoreError, Table};
 
 /// The longest that a request is worked on: API Gateway gives up after 30 s.
-const LONGEST: Duration = Duration::from_secs(25);
+pub(crate) const LONGEST: Duration = Duration::from_secs(25);
 /// What is kept back of a function's own time limit, for writing the answer.
 const RESERVE: Duration = Duration::from_secs(1);
 /// The longest that starting waits for connections that can as well be made later.
@@ -54,27 +59,91 @@ pub struct Service {
     pub token_keys: Secret<KeyRing>,
     /// The GitHub App that we are.
     pub github_app: GithubApp,
+    /// Our OAuth clients at the other hosts; none where the operator has named no secret.
+    pub oauth_clients: Option<Secret<OauthClients>>,
     /// GitHub's API with users' tokens.
     pub github: Github,
+    /// GitLab's API with users' tokens.
+    pub gitlab: Gitlab,
+    /// Bitbucket's API with users' tokens.
+    pub bitbucket: Bitbucket,
+    /// What is counted.
+    pub metrics: Metrics,
 }
 
 impl Service {
-    /// A service of these settings. Nothing is connected yet.
+    /// A service of these settings, which keeps its metrics to itself. Nothing is connected yet.
     ///
     /// # Errors
     /// [`ClientError`] when the HTTP client cannot be built.
     pub fn new(config: Config, clock: Clock) -> Result<Arc<Self>, ClientError> {
+        let metrics = Metrics::silent(clock.clone());
+        Self::with_metrics(config, clock, metrics)
+    }
+
+    /// The same with metrics that somebody sees.
+    ///
+    /// # Errors
+    /// [`ClientError`] when the HTTP client cannot be built.
+    pub fn with_metrics(config: Config, clock: Clock, metrics: Metrics) -> Result<Arc<Self>, ClientError> {
         let http = http_client(&config.upstream.extra_ca)?;
         let (dynamodb, secrets_manager) = crate::aws::clients(&config.aws, http.clone());
         let secrets = Secrets::new(secrets_manager, clock.clone());
+        let upstream = Upstream::new(http);
         Ok(Arc::new(Self {
             table: Table::new(dynamodb, &config.table_name),
             token_keys: Secret::new(secrets.clone(), &config.secrets.token_keys),
+            oauth_clients: config.secrets.oauth_clients.as_deref().map(|id| Secret::new(secrets.clone(), id)),
             github_app: GithubApp::new(secrets, &config.secrets.github_app, clock.clone()),
-            github: Github::new(Upstream::new(http), config.github.clone(), clock.clone()),
+            github: Github::new(upstream.clone(), config.github.clone(), clock.clone()),
+            gitlab: Gitlab::new(upstream.clone(), config.gitlab.clone(), clock.clone()),
+            bitbucket: Bitbucket::new(upstream, config.bitbucket.clone(), clock.clone()),
+            metrics,
             config,
             clock,
         }))
+    }
+
+    /// GitHub at the host that a token is for; none where the operator does not allow that host (any more).
+    #[must_use]
+    pub fn github_at(&self, host: Option<&str>) -> Option<Github> {
+        self.origin_of(host).map(|origin| match origin {
+            Some(origin) => {
+                Github::new(self.github.upstream().clone(), GithubHost::at(origin), self.clock.clone())
+            }
+            None => self.github.clone(),
+        })
+    }
+
+    /// The same for GitLab.
+    #[must_use]
+    pub fn gitlab_at(&self, host: Option<&str>) -> Option<Gitlab> {
+        self.origin_of(host).map(|origin| match origin {
+            Some(origin) => {
+                let host = GitlabHost { base: origin.clone() };
+                Gitlab::new(self.github.upstream().clone(), host, self.clock.clone())
+            }
+            None => self.gitlab.clone(),
+        })
+    }
+
+    /// The same for Bitbucket.
+    #[must_use]
+    pub fn bitbucket_at(&self, host: Option<&str>) -> Option<Bitbucket> {
+        self.origin_of(host).map(|origin| match origin {
+            Some(origin) => {
+                Bitbucket::new(self.github.upstream().clone(), BitbucketHost::at(origin), self.clock.clone())
+            }
+            None => self.bitbucket.clone(),
+        })
+    }
+
+    /// The allowed origin that a host's name stands for; the outer none where it is not allowed.
+    fn origin_of(&self, host: Option<&str>) -> Option<Option<&Url>> {
+        match host {
+            None => Some(None),
+            Some(host) => self.config.allowed_hosts.find(host).map(Some),
+        }
     }
 
     /// Makes ready what the endpoint always needs, all at once and not for long. What fails here fails
@@ -136,22 +205,35 @@ impl Service {
         })
     }
 
-    /// The App's OAuth credentials.
+    /// Our OAuth client at a host: the App itself at GitHub; none where the operator has registered none.
     ///
     /// # Errors
     /// [`Failure`] when the secret cannot be read.
-    pub async fn github_oauth(&self) -> Result<GithubOauth, Failure> {
-        let app = self.github_app.credentials().await?;
-        Ok(GithubOauth { client_id: app.client_id.clone(), client_secret: app.client_secret.clone() })
+    pub async fn oauth_client(&self, provider: ProviderType) -> Result<Option<OauthClient>, Failure> {
+        if provider == ProviderType::Github {
+            let app = self.github_app.credentials().await?;
+            let (client_id, client_secret) = (app.client_id.clone(), app.client_secret.clone());
+            return Ok(Some(OauthClient { client_id, client_secret }));
+        }
+        let Some(secret) = &self.oauth_clients else { return Ok(None) };
+        let clients = secret.get().await?;
+        Ok(match provider {
+            ProviderType::Gitlab => clients.gitlab.clone(),
+            ProviderType::Bitbucket => clients.bitbucket.clone(),
+            ProviderType::Github | ProviderType::EnterpriseSso => None,
+        })
     }
+}
+
+/// What a request may spend on hosts.
+fn time_for_hosts(deadline: Option<SystemTime>, now: SystemTime) -> Duration {
+    time_left(deadline, now).map_or(LONGEST, |left| left.min(LONGEST))
 }
 
 /// What is left until a deadline, less the reserve. Lambda ends a function at its deadline, so one that has
 /// passed is none: `cargo lambda watch` gives every event a deadline in 1970.
-fn time_for_hosts(deadline: Option<SystemTime>, now: SystemTime) -> Duration {
-    deadline
-        .and_then(|deadline| deadline.duration_since(now).ok())
-        .map_or(LONGEST, |left| left.saturating_sub(RESERVE).min(LONGEST))
+pub(crate) fn time_left(deadline: Option<SystemTime>, now: SystemTime) -> Option<Duration> {
+    Some(deadline?.duration_since(now).ok()?.saturating_sub(RESERVE))
 }
 
 impl From<StoreError> for Failure {
@@ -193,16 +275,23 @@ impl From<NoEntropy> for Failure {
     }
 }
 
-impl From<GithubError> for Failure {
-    fn from(error: GithubError) -> Self {
-        let provider = ProviderType::Github;
+impl From<CallError> for Failure {
+    fn from(error: CallError) -> Self {
+        Self::of_call(ProviderType::Github, error)
+    }
+}
+
+impl Failure {
+    /// What a failed call at a host means for the caller.
+    #[must_use]
+    pub fn of_call(provider: ProviderType, error: CallError) -> Self {
         match error {
-            GithubError::Host(error) | GithubError::Token(TokenError::Host(error)) => {
+            CallError::Host(error) | CallError::Token(TokenError::Host(error)) => {
                 Self::Provider { provider, error }
             }
-            GithubError::Token(TokenError::NotLinked) => Self::NotLinked(Some(provider)),
-            GithubError::Token(TokenError::Expired) => Self::SignInExpired(provider),
-            GithubError::Token(TokenError::Unavailable(text)) => Self::Unavailable(text),
+            CallError::Token(TokenError::NotLinked) => Self::NotLinked(Some(provider)),
+            CallError::Token(TokenError::Expired) => Self::SignInExpired(provider),
+            CallError::Token(TokenError::Unavailable(text)) => Self::Unavailable(text),
         }
     }
 }

@@ -1,14 +1,15 @@
-//! `/api/keys`: a user's API keys, made, listed and ended.
-//! A key is shown once; the table holds its hash.
+//! `/api/keys`: a user's API keys, made, listed and ended. `/api/add-git-providers` and
+//! `/api/unset-provider-tokens`: tokens that a user brings and takes away (OpenHands).
 
 use std::sync::Arc;
 
 use http::Method;
 use http::header::CONTENT_TYPE;
 use lambda_http::RequestExt;
-use shared::contract::openhands::{KeyRow, NewKey, body, keys};
+use shared::contract::openhands::{KeyRow, NewKey, body, git_providers, keys};
 use shared::contract::{Family, Request, Response};
 use shared::failure::Failure;
+use shared::identity::given_tokens::{self, Given};
 use shared::identity::{api_key, caller};
 use shared::runtime::{answered, request_id};
 use shared::service::Service;
@@ -20,13 +21,37 @@ pub async fn handle(service: Arc<Service>, request: Request) -> Response {
     answered(Family::OpenHands, &request_id(&request), answer(&service, &request).await)
 }
 
-async fn answer(service: &Service, request: &Request) -> Result<Response, Failure> {
+async fn answer(service: &Arc<Service>, request: &Request) -> Result<Response, Failure> {
     let caller = caller::signed_in(service, request).await?;
+    // By the path, since `cargo lambda watch` gives every event the same route key.
+    match request.raw_http_path().trim_end_matches('/') {
+        "/api/add-git-providers" => return add_providers(service, caller.user(), request).await,
+        "/api/unset-provider-tokens" => {
+            given_tokens::unset(service, caller.user(), &service.budget(request)).await?;
+            return Ok(git_providers::unset());
+        }
+        _ => {}
+    }
     match *request.method() {
         Method::POST => create(service, caller.user(), request).await,
         Method::DELETE => end(service, caller.user(), request).await,
         _ => list(service, caller.user()).await,
     }
+}
+
+async fn add_providers(
+    service: &Arc<Service>,
+    user: &UserId,
+    request: &Request,
+) -> Result<Response, Failure> {
+    let content_type = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let given = git_providers::given_tokens(content_type, request.body().as_ref())?;
+    Ok(match given_tokens::store(service, user, given, &service.budget(request)).await? {
+        Given::Stored => git_providers::stored(),
+        Given::NotAccepted(provider) => git_providers::not_accepted(provider),
+        Given::HostNotAllowed(provider) => git_providers::host_not_allowed(provider),
+        Given::OfAnotherUser(provider) => git_providers::of_another_user(provider),
+    })
 }
 
 async fn create(service: &Service, user: &UserId, request: &Request) -> Result<Response, Failure> {

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use shared::contract::github::{ListQuery, forwarded_request_headers, passed_through};
 use shared::contract::{Family, Request, Response};
 use shared::failure::Failure;
+use shared::github_app::mapping::{Shown, note_shown};
 use shared::identity::caller::{self, GithubCaller};
 use shared::identity::linked_token::LinkedToken;
-use shared::identity::sign_in::observed;
 use shared::provider::ProviderType;
 use shared::provider::github::Installations;
 use shared::provider::token::FixedToken;
-use shared::provider::upstream::Answer;
+use shared::provider::upstream::{Answer, Budget};
 use shared::relay::{self, KeptRequest};
 use shared::runtime::{answered, request_id};
 use shared::service::Service;
@@ -47,13 +47,13 @@ async fn answer(service: &Arc<Service>, request: &Request) -> Result<Response, F
         }
         GithubCaller::SignedIn(caller) => {
             let user = caller.user();
-            let kept =
-                KeptRequest::new(AnswerOwner::User(user.clone()), PATH, url.query().unwrap_or(""), &headers);
+            let (owner, query) = (AnswerOwner::User(user.clone()), url.query().unwrap_or(""));
+            let kept = KeptRequest::new(owner, PATH, query, &headers, &service.clock);
             let token = LinkedToken::new(service.clone(), user.clone(), ProviderType::Github, &budget);
             let answer = service.github.get(url, headers, &token, &budget).await.map_err(Failure::from);
             match answer.and_then(|answer| relay::checked(answer, &service.clock)) {
                 Ok(answer) => {
-                    tokio::join!(kept.settle(service, &answer), repair(service, user, &answer));
+                    tokio::join!(kept.settle(service, &answer), repair(service, user, &answer, &budget));
                     Ok(relayed(answer))
                 }
                 Err(failure) => kept.instead_of(service, failure, &public_url, PATH).await,
@@ -64,7 +64,7 @@ async fn answer(service: &Arc<Service>, request: &Request) -> Result<Response, F
 
 /// Rows are added and updated, never removed: a list shrinks for other reasons than uninstalling too
 /// (reference: GitHub 1.1). What fails here is repaired by the next answer.
-async fn repair(service: &Service, user: &UserId, answer: &Answer) {
+async fn repair(service: &Service, user: &UserId, answer: &Answer, budget: &Budget) {
     if !answer.status.is_success() {
         return;
     }
@@ -81,8 +81,8 @@ async fn repair(service: &Service, user: &UserId, answer: &Answer) {
     };
     let own_account = identity.and_then(|identity| identity.subject.parse().ok());
     let rows: Vec<_> =
-        shown.installations.iter().map(|installation| observed(installation, own_account)).collect();
-    if let Err(error) = service.table.repair_mapping(user, &rows, service.clock.unix()).await {
-        tracing::warn!(%error, "not every row was repaired");
+        shown.installations.iter().map(|installation| Shown::new(installation, own_account)).collect();
+    if let Err(failure) = note_shown(service, user, &rows, budget).await {
+        tracing::warn!(%failure, "not every row was repaired");
     }
 }

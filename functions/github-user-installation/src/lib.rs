@@ -11,10 +11,10 @@ use shared::contract::{Family, Request, Response};
 use shared::failure::Failure;
 use shared::identity::caller::{self, AppCaller};
 use shared::identity::linked_token::LinkedToken;
-use shared::provider::github::{GithubError, Installation};
+use shared::provider::github::Installation;
 use shared::provider::token::TokenError;
 use shared::provider::upstream::{Answer, Budget};
-use shared::provider::{ProviderError, ProviderType};
+use shared::provider::{CallError, ProviderError, ProviderType};
 use shared::relay::{self, KeptRequest};
 use shared::runtime::{answered, request_id};
 use shared::service::Service;
@@ -45,7 +45,7 @@ async fn answer(service: &Arc<Service>, request: &Request) -> Result<Response, F
             (AnswerOwner::User(caller.user().clone()), Some(account))
         }
     };
-    let kept = KeptRequest::new(owner.clone(), &path, "", &headers);
+    let kept = KeptRequest::new(owner.clone(), &path, "", &headers, &service.clock);
     let url = service.github.url(&["users", username.as_str(), "installation"], &[]);
     let answer = service
         .github_app
@@ -105,8 +105,8 @@ async fn own_account(
         // Without a token of theirs nobody learns anything about another login.
         Ok(_)
         | Err(
-            GithubError::Token(TokenError::NotLinked | TokenError::Expired)
-            | GithubError::Host(ProviderError::Unauthorized),
+            CallError::Token(TokenError::NotLinked | TokenError::Expired)
+            | CallError::Host(ProviderError::Unauthorized),
         ) => Err(Failure::NotFound("installation")),
         Err(error) => Err(error.into()),
     }
@@ -122,8 +122,9 @@ async fn by_known_installation(
     budget: &Budget,
 ) -> Result<Option<Answer>, Failure> {
     let rows = service.table.mapping_of(user).await?;
-    let own =
-        |row: &&MappingRow| row.account_id == Some(account) && row.account_type.as_deref() == Some(USER);
+    let own = |row: &&MappingRow| {
+        row.facts.account_id == Some(account) && row.facts.account_type.as_deref() == Some(USER)
+    };
     let Some(row) = rows.iter().rev().find(own) else { return Ok(None) };
     let url = service.github.url(&["app", "installations", &row.installation_id.to_string()], &[]);
     let answer = service.github_app.get(&service.github, url, headers, budget).await?;

@@ -1,4 +1,5 @@
-//! `GET /auth/github/callback`: the browser comes back from GitHub.
+//! `GET /auth/{provider}/callback`: the browser comes back from the host.
+//! What the host sends it with is worth something only with a state that this browser has started.
 
 use std::sync::Arc;
 
@@ -9,9 +10,17 @@ use shared::identity::sign_in::{self, Callback, SignInError};
 use shared::provider::ProviderType;
 use shared::service::Service;
 
-pub(crate) async fn answer(service: &Arc<Service>, request: &Request) -> Result<Response, Failure> {
+pub(crate) async fn answer(
+    service: &Arc<Service>,
+    provider: ProviderType,
+    request: &Request,
+) -> Result<Response, Failure> {
+    if service.oauth_client(provider).await?.is_none() {
+        return Ok(Notice::ProviderNotConfigured(provider).page());
+    }
     let query = crate::query(request);
-    if query.last("state").is_none() && query.last("installation_id").is_some() {
+    let github = provider == ProviderType::Github;
+    if github && query.last("state").is_none() && query.last("installation_id").is_some() {
         // "Request user authorization during installation" comes without a state of ours (reference: GitHub
         // 1.10). Its code is anybody's: the setup page asks for a sign-in that this browser has started.
         return crate::setup::from_query(request);
@@ -24,24 +33,18 @@ pub(crate) async fn answer(service: &Arc<Service>, request: &Request) -> Result<
     };
     let public_url = service.public_url(request)?;
     let budget = service.budget(request);
-    let github = ProviderType::Github;
-    let notice = match sign_in::finish(service, request, &public_url, &callback, &budget).await {
+    let notice = match sign_in::finish(service, provider, request, &public_url, &callback, &budget).await {
         Ok(finished) => {
             let return_to = ReturnTo::parse(&finished.return_to)?;
             return crate::with_cookies(redirect::back(&return_to), finished.cookies);
         }
         Err(SignInError::Failure(failure)) => return Err(failure),
-        Err(SignInError::OtherUser) => {
-            return Err(Failure::Forbidden(
-                "this GitHub account cannot be linked: it belongs to another user here, or you are signed \
-                 in with another GitHub account; sign out first",
-            ));
-        }
-        Err(SignInError::StateMissing) => Notice::StateMissing(github),
-        Err(SignInError::StateReused) => Notice::StateReused(github),
-        Err(SignInError::StateExpired) => Notice::StateExpired(github),
-        Err(SignInError::Denied) => Notice::AccessDenied(github),
-        Err(SignInError::Refused) => Notice::SignInFailed(github),
+        Err(SignInError::OtherUser) => Notice::OtherUsersIdentity(provider),
+        Err(SignInError::StateMissing) => Notice::StateMissing(provider),
+        Err(SignInError::StateReused) => Notice::StateReused(provider),
+        Err(SignInError::StateExpired) => Notice::StateExpired(provider),
+        Err(SignInError::Denied) => Notice::AccessDenied(provider),
+        Err(SignInError::Refused) => Notice::SignInFailed(provider),
     };
     Ok(notice.page())
 }

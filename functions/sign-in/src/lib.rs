@@ -12,7 +12,6 @@ use std::sync::Arc;
 use http::header::SET_COOKIE;
 use http::{HeaderValue, Method};
 use lambda_http::RequestExt;
-use shared::contract::auth::Notice;
 use shared::contract::query::Query;
 use shared::contract::{Family, Request, Response};
 use shared::failure::Failure;
@@ -34,12 +33,10 @@ async fn answer(service: &Arc<Service>, request: &Request) -> Result<Response, F
         ["auth", "logout"] if *request.method() == Method::POST => logout::answer(service, request).await,
         ["auth", "github", "setup"] => setup::answer(service, request).await,
         ["auth", provider, step @ ("login" | "callback")] => {
-            match ProviderType::from_name(provider) {
-                Some(ProviderType::Github) if step == "login" => login::answer(service, request).await,
-                Some(ProviderType::Github) => callback::answer(service, request).await,
-                // No other provider can be signed in to yet.
-                Some(other) => Ok(Notice::ProviderNotConfigured(other).page()),
-                None => Err(Failure::NotFound("Provider")),
+            let provider = ProviderType::from_name(provider).ok_or(Failure::NotFound("Provider"))?;
+            match step {
+                "login" => login::answer(service, provider, request).await,
+                _ => callback::answer(service, provider, request).await,
             }
         }
         _ => Err(Failure::NotFound("Page")),

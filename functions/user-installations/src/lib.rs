@@ -20,16 +20,20 @@ pub async fn handle(service: Arc<Service>, request: Request) -> Response {
 async fn answer(service: &Arc<Service>, request: &Request) -> Result<Response, Failure> {
     let caller = caller::signed_in(service, request).await?;
     let query = InstallationsQuery::parse(request.uri().query().unwrap_or_default())?;
-    let ids = match query.provider {
+    let (provider, budget) = (query.provider, service.budget(request));
+    let token = LinkedToken::at_any_host(service.clone(), caller.user().clone(), provider, &budget);
+    let ids = match provider {
         ProviderType::Github => {
-            let budget = service.budget(request);
-            let token =
-                LinkedToken::new(service.clone(), caller.user().clone(), ProviderType::Github, &budget);
-            let installations = service.github.installations(&token, &budget).await?;
-            installations.iter().map(|installation| installation.id.to_string()).collect::<Vec<_>>()
+            let found = async { token.github().await?.installations(&token, &budget).await }.await;
+            found.map(|found| found.iter().map(|installation| installation.id.to_string()).collect())
         }
-        // No other provider can be linked yet.
-        other => return Err(Failure::NotLinked(Some(other))),
+        ProviderType::Gitlab => async { token.gitlab().await?.installations(&token, &budget).await }.await,
+        ProviderType::Bitbucket => {
+            async { token.bitbucket().await?.installations(&token, &budget).await }.await
+        }
+        // It cannot be linked yet.
+        ProviderType::EnterpriseSso => return Err(Failure::NotLinked(Some(provider))),
     };
+    let ids: Vec<String> = ids.map_err(|error| Failure::of_call(provider, error))?;
     Ok(openhands::installations(&ids, &[]))
 }

@@ -10,9 +10,10 @@ use shared::contract::{Family, Request, Response};
 use shared::failure::Failure;
 use shared::identity::caller;
 use shared::identity::linked_token::LinkedToken;
-use shared::provider::listing::{self, LONGEST, Missing};
+use shared::provider::listing::{self, LONGEST, Listing, Missing};
+use shared::provider::token::TokenError;
 use shared::provider::upstream::Budget;
-use shared::provider::{self, ProviderType};
+use shared::provider::{self, CallError, ProviderType};
 use shared::runtime::{answered, request_id};
 use shared::service::Service;
 use shared::store::UserId;
@@ -27,10 +28,9 @@ async fn answer(service: &Arc<Service>, request: &Request) -> Result<Response, F
     let query = RepositoriesQuery::parse(request.uri().query().unwrap_or_default())?;
     let budget = service.budget(request);
     match (query.selected_provider, &query.installation_id) {
-        (Some(ProviderType::Github), Some(installation)) => {
-            installation_page(service, caller.user(), &query, installation, &budget).await
+        (Some(provider), Some(installation)) => {
+            installation_page(service, caller.user(), &query, provider, installation, &budget).await
         }
-        (Some(other), Some(_)) => Err(Failure::NotLinked(Some(other))),
         (selected, None) => merged(service, caller.user(), &query, selected, &budget).await,
         // Without a provider an installation means nothing; the query's parser has dropped it.
         (None, Some(_)) => merged(service, caller.user(), &query, None, &budget).await,
@@ -42,18 +42,38 @@ async fn installation_page(
     service: &Arc<Service>,
     user: &UserId,
     query: &RepositoriesQuery,
+    provider: ProviderType,
     installation: &str,
     budget: &Budget,
 ) -> Result<Response, Failure> {
     let (page, per_page) = query.paging().unwrap_or((DEFAULT_PAGE, openhands::DEFAULT_PER_PAGE));
-    let installation = installation
-        .parse()
-        .map_err(|_| Failure::Internal("an installation id passed its check and is no number".to_owned()))?;
-    let token = LinkedToken::new(service.clone(), user.clone(), ProviderType::Github, budget);
-    let found =
-        service.github.installation_repositories(installation, page, per_page, &token, budget).await?;
-    let more = found.last_page > page || u64::from(page) * u64::from(per_page) < found.total_count;
-    let repositories = listing::order(found.repositories, query.sort);
+    let token = LinkedToken::at_any_host(service.clone(), user.clone(), provider, budget);
+    let sort = query.sort;
+    let found = match provider {
+        ProviderType::Github => {
+            let installation = installation.parse().map_err(|_| {
+                Failure::Internal("an installation id passed its check and is no number".to_owned())
+            })?;
+            let github = token.github().await.map_err(|error| Failure::of_call(provider, error))?;
+            let found = github.installation_repositories(installation, page, per_page, &token, budget).await;
+            found.map(|found| {
+                let asked = u64::from(page) * u64::from(per_page);
+                (found.repositories, found.last_page > page || asked < found.total_count)
+            })
+        }
+        ProviderType::Gitlab => {
+            let gitlab = token.gitlab().await.map_err(|error| Failure::of_call(provider, error))?;
+            gitlab.installation_page(installation, sort, page, per_page, &token, budget).await
+        }
+        ProviderType::Bitbucket => {
+            let bitbucket = token.bitbucket().await.map_err(|error| Failure::of_call(provider, error))?;
+            bitbucket.installation_page(installation, sort, page, per_page, &token, budget).await
+        }
+        // It cannot be linked yet.
+        ProviderType::EnterpriseSso => return Err(Failure::NotLinked(Some(provider))),
+    };
+    let (repositories, more) = found.map_err(|error| Failure::of_call(provider, error))?;
+    let repositories = listing::order(repositories, sort);
     Ok(openhands::repositories(&on_the_wire(repositories, query, more.then_some(page + 1)), None, &[]))
 }
 
@@ -69,18 +89,14 @@ async fn merged(
         Some(provider) => vec![provider],
         None => linked(service, user).await?,
     };
-    let mut results = Vec::with_capacity(providers.len());
-    for provider in providers {
-        let token = LinkedToken::new(service.clone(), user.clone(), provider, budget);
-        match provider {
-            ProviderType::Github => {
-                results.push((provider, listing::github(&service.github, &token, budget).await));
-            }
-            // No other provider can be linked yet.
-            other => return Err(Failure::NotLinked(Some(other))),
-        }
-    }
-    let list = listing::merge(results)?.sorted(query.sort);
+    let at_once = providers.into_iter().map(async |provider| {
+        let token = LinkedToken::at_any_host(service.clone(), user.clone(), provider, budget);
+        (provider, everything(provider, &token, budget).await)
+    });
+    let results = futures::future::join_all(at_once).await;
+    let list = listing::merge(results)
+        .map_err(|(provider, error)| Failure::of_call(provider, error))?
+        .sorted(query.sort);
     let extent = Extent { total: list.total, truncated: list.total > LONGEST };
     let missing: Vec<PartialFailure> = list.missing.into_iter().map(partial_failure).collect();
     let repositories = match query.paging() {
@@ -91,6 +107,24 @@ async fn merged(
         }
     };
     Ok(openhands::repositories(&repositories, Some(extent), &missing))
+}
+
+/// All that the user reaches at one provider.
+async fn everything(
+    provider: ProviderType,
+    token: &LinkedToken,
+    budget: &Budget,
+) -> Result<Listing, CallError> {
+    match provider {
+        ProviderType::Github => listing::github(&token.github().await?, token, budget).await,
+        ProviderType::Gitlab => {
+            let repositories = token.gitlab().await?.repositories(token, budget).await?;
+            Ok(Listing { repositories, missing: Vec::new() })
+        }
+        ProviderType::Bitbucket => token.bitbucket().await?.repositories(token, budget).await,
+        // It cannot be linked yet.
+        ProviderType::EnterpriseSso => Err(TokenError::NotLinked.into()),
+    }
 }
 
 /// The providers at which the user has a token.

@@ -1,7 +1,7 @@
 //! Files that only their owner can read, written as a whole or not at all.
 //! What stands in them is decided elsewhere.
 
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind, Write as _};
 #[cfg(unix)]
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
@@ -33,6 +33,20 @@ pub(super) fn is_empty(folder: &Path) -> Result<bool, DataFolderError> {
 /// Opens a file for writing without emptying it, and makes it if it is not there.
 pub(super) fn open_private(path: &Path) -> io::Result<File> {
     private().truncate(false).open(path)
+}
+
+/// Whether somebody holds the lock on a file.
+pub(super) fn is_held(path: &Path) -> Result<bool, DataFolderError> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(at(path)(error)),
+    };
+    match file.try_lock_shared() {
+        Ok(()) => Ok(false),
+        Err(TryLockError::WouldBlock) => Ok(true),
+        Err(TryLockError::Error(error)) => Err(at(path)(error)),
+    }
 }
 
 /// A file's text; `None` when there is no such file.

@@ -17,18 +17,20 @@ pub const DEFAULT: &str = ".local";
 const LOCK: &str = "git-installations.lock";
 const DATABASE: &str = "dynamodb.db";
 const GITHUB: &str = "github.json";
+const GITLAB: &str = "gitlab.json";
 const READY: &str = "ready.json";
 const FUNCTIONS_ENV: &str = "functions.env";
 const FUNCTIONS_JSON: &str = "functions.json";
 const SECRETS: &str = "secrets.json";
 const DEMO_USER: &str = "demo_user.json";
 /// Everything that a fresh start removes, SQLite's companions of the database included.
-const KNOWN: [&str; 10] = [
+const KNOWN: [&str; 11] = [
     DATABASE,
     "dynamodb.db-wal",
     "dynamodb.db-shm",
     "dynamodb.db-journal",
     GITHUB,
+    GITLAB,
     READY,
     FUNCTIONS_ENV,
     FUNCTIONS_JSON,
@@ -72,6 +74,24 @@ pub enum DataFolderError {
     /// The operating system gave no randomness for a new key.
     #[error(transparent)]
     NoEntropy(#[from] shared::clock::NoEntropy),
+}
+
+/// The settings that the run which uses a folder has written for the functions; `None` while no run is ready
+/// there. Looking changes nothing.
+///
+/// # Errors
+/// [`DataFolderError`]: a file cannot be read, or is not what this program writes.
+pub fn functions_of_run(path: &Path) -> Result<Option<FunctionSettings>, DataFolderError> {
+    // What a run that was killed has left is not held by anybody.
+    if !files::is_held(&path.join(LOCK))? || files::read(&path.join(READY))?.is_none() {
+        return Ok(None);
+    }
+    let path = path.join(FUNCTIONS_JSON);
+    let Some(text) = files::read(&path)? else { return Ok(None) };
+    match written::functions(&text) {
+        Some(settings) => Ok(Some(settings)),
+        None => Err(DataFolderError::Damaged { path, problem: "it holds no settings".to_owned() }),
+    }
 }
 
 impl DataFolder {
@@ -123,6 +143,12 @@ impl DataFolder {
     #[must_use]
     pub fn github(&self) -> PathBuf {
         self.path.join(GITHUB)
+    }
+
+    /// The sandbox GitLab's file.
+    #[must_use]
+    pub fn gitlab(&self) -> PathBuf {
+        self.path.join(GITLAB)
     }
 
     /// Where [`DataFolder::announce`] writes.

@@ -61,6 +61,16 @@ pub(super) fn environment_json(settings: &FunctionSettings) -> String {
     format!("{:#}\n", json!({"Parameters": settings}))
 }
 
+/// The settings of such a text.
+pub(super) fn functions(text: &str) -> Option<FunctionSettings> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct File {
+        parameters: FunctionSettings,
+    }
+    serde_json::from_str(text).ok().map(|File { parameters }| parameters)
+}
+
 fn quoted(value: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.,:/@%+=".contains(c);
     if value.chars().all(is_plain) {

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::{Function, IndexDefinition, KeySchema, Route, TableDefinition};
+use super::{Function, IndexDefinition, KeySchema, Route, Schedule, TableDefinition};
 
 const METHODS: [&str; 8] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "ANY"];
 
@@ -72,6 +72,15 @@ struct HttpApiEvent {
     path: String,
 }
 
+/// `Schedule` calls its expression so too; `ScheduleV2` says it in two words.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct ScheduleEvent {
+    #[serde(alias = "Schedule")]
+    schedule_expression: String,
+    input: Option<String>,
+}
+
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct TableProperties {
@@ -117,12 +126,12 @@ struct TimeToLive {
     enabled: bool,
 }
 
-/// A function, its folder's name and its routes.
+/// A function, its folder's name, its routes and its schedules.
 pub(super) fn function(
     resource: &str,
     properties: Value,
     globals: &Globals,
-) -> Result<(String, Function, Vec<Route>), String> {
+) -> Result<(String, Function, Vec<Route>, Vec<Schedule>), String> {
     let properties: FunctionProperties = read(properties)?;
     let folder = folder(&properties.code_uri)?;
     let timeout = properties.sizes.timeout.or(globals.function.timeout);
@@ -133,15 +142,18 @@ pub(super) fn function(
         timeout: Duration::from_secs(timeout.unwrap_or(3)),
         memory_mb: memory.unwrap_or(128),
     };
-    let mut routes = Vec::new();
+    let (mut routes, mut schedules) = (Vec::new(), Vec::new());
     for (name, event) in properties.events {
-        if event.kind == "HttpApi" {
-            routes.push(
-                route(&folder, event.properties).map_err(|problem| format!("event {name}: {problem}"))?,
-            );
+        let in_event = |problem| format!("event {name}: {problem}");
+        match event.kind.as_str() {
+            "HttpApi" => routes.push(route(&folder, event.properties).map_err(in_event)?),
+            "Schedule" | "ScheduleV2" => {
+                schedules.push(schedule(&folder, event.properties).map_err(in_event)?);
+            }
+            _ => {}
         }
     }
-    Ok((folder, function, routes))
+    Ok((folder, function, routes, schedules))
 }
 
 fn folder(code_uri: &str) -> Result<String, String> {
@@ -163,6 +175,11 @@ fn route(folder: &str, properties: Value) -> Result<Route, String> {
         return Err(format!("the path must begin with a slash, not {:?}", event.path));
     }
     Ok(Route { method, path: event.path, function: folder.to_owned() })
+}
+
+fn schedule(folder: &str, properties: Value) -> Result<Schedule, String> {
+    let ScheduleEvent { schedule_expression, input } = read(properties)?;
+    Ok(Schedule { function: folder.to_owned(), expression: schedule_expression, input })
 }
 
 /// The table's definition; every attribute of a key must have a type, as DynamoDB demands.

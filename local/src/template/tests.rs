@@ -1,4 +1,7 @@
+use std::sync::Arc;
+
 use super::*;
+use crate::gateway::{Gateway, Handler};
 
 const TABLE: &str = "
   Table:
@@ -42,8 +45,11 @@ fn the_template_has_one_function_per_folder_with_its_routes_and_limits() {
     assert_eq!(function.resource, "UserRepositoriesFunction");
     assert_eq!((function.timeout, function.memory_mb), (Duration::from_secs(29), 1024));
     for (name, function) in &template.functions {
-        assert!(function.timeout < Duration::from_secs(30), "{name} outlives the API's own limit");
-        assert!(template.routes.iter().any(|route| route.function == *name), "{name} has no route");
+        let is_routed = template.routes.iter().any(|route| route.function == *name);
+        let is_scheduled = template.schedules.iter().any(|schedule| schedule.function == *name);
+        assert!(is_routed || is_scheduled, "{name} has neither a route nor a schedule");
+        let in_time = function.timeout < Duration::from_secs(30);
+        assert!(in_time || !is_routed, "{name} outlives the API's own limit");
     }
 }
 
@@ -90,6 +96,69 @@ fn an_event_with_a_wrong_method_or_path_is_named() {
     assert_eq!(found, "resource Odd: event Read: \"FETCH\" is not a method that an HTTP API routes");
     let found = problem(&format!("{TABLE}{}", function("Odd", "functions/odd", "get", "x")));
     assert_eq!(found, "resource Odd: event Read: the path must begin with a slash, not \"x\"");
+}
+
+/// A function that is invoked by the clock alone.
+fn scheduled(events: &str) -> String {
+    format!(
+        "
+  Sweep:
+    Type: AWS::Serverless::Function
+    Properties:
+      CodeUri: functions/sweep
+      Timeout: 300
+      Events:
+{events}
+"
+    )
+}
+
+const HOURLY_AND_NIGHTLY: &str = r#"
+        Hourly:
+          Type: ScheduleV2
+          Properties: {ScheduleExpression: rate(1 hour), FlexibleTimeWindow: {Mode: "OFF"}}
+        Nightly:
+          Type: Schedule
+          Properties: {Schedule: cron(0 3 * * ? *), Input: '{"full": true}'}
+"#;
+
+#[test]
+fn a_function_that_only_the_clock_invokes_has_schedules_and_no_route() {
+    let template = Template::load(&format!("Resources:{TABLE}{}", scheduled(HOURLY_AND_NIGHTLY))).unwrap();
+    let schedule = |expression: &str, input: Option<&str>| Schedule {
+        function: "sweep".to_owned(),
+        expression: expression.to_owned(),
+        input: input.map(str::to_owned),
+    };
+    let nightly = schedule("cron(0 3 * * ? *)", Some(r#"{"full": true}"#));
+    assert_eq!(template.schedules, [schedule("rate(1 hour)", None), nightly]);
+    assert_eq!(template.routes, []);
+    assert_eq!(template.functions["sweep"].timeout, Duration::from_secs(300));
+}
+
+#[test]
+fn the_gateway_asks_no_handler_of_a_function_that_only_the_clock_invokes() {
+    let read = function("Read", "functions/read", "GET", "/x");
+    let template = format!("Resources:{TABLE}{read}{}", scheduled(HOURLY_AND_NIGHTLY));
+    let template = Template::load(&template).unwrap();
+    let handler: Handler = Arc::new(|_| Box::pin(async { lambda_http::Response::default() }));
+    let mounted = |names: &[&str]| {
+        let handlers = names.iter().map(|name| ((*name).to_owned(), handler.clone())).collect();
+        Gateway::new(&template.routes, handlers).map(|gateway| gateway.with_functions(&template.functions))
+    };
+    assert!(mounted(&["read"]).is_ok());
+    assert_eq!(
+        mounted(&[]).unwrap_err().to_string(),
+        "the route GET /x needs the function read, which has no handler here"
+    );
+    assert!(mounted(&["read", "sweep"]).is_err(), "nothing on this machine would call it");
+}
+
+#[test]
+fn a_schedule_that_says_no_time_is_named() {
+    let events = "        Hourly:\n          Type: ScheduleV2\n          Properties: {Input: '{}'}\n";
+    let found = problem(&format!("{TABLE}{}", scheduled(events)));
+    assert!(found.starts_with("resource Sweep: event Hourly: missing field `ScheduleExpression`"), "{found}");
 }
 
 #[test]

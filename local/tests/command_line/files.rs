@@ -22,7 +22,7 @@ async fn every_printed_line_of_curl_works() {
         assert_eq!(status, 200, "{line}: {body}");
         asked += 1;
     }
-    assert_eq!(asked, 5, "{output}");
+    assert_eq!(asked, 6, "{output}");
     assert!(output.contains(&format!("{}/auth/github/login", run.told("url"))), "{output}");
     assert_eq!(run.errors(), "");
 }
@@ -37,9 +37,12 @@ async fn ready_tells_where_everything_is_and_who_may_ask() {
         names,
         [
             "api_key",
+            "bitbucket_api_url",
+            "bitbucket_web_url",
             "dynamodb_url",
             "github_api_url",
             "github_web_url",
+            "gitlab_url",
             "secrets_manager_url",
             "session_cookie",
             "url",

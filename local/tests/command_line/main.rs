@@ -4,5 +4,6 @@
 
 mod arguments;
 mod files;
+mod reconcile;
 mod restarts;
 mod run;

@@ -23,6 +23,10 @@ pub(crate) struct Setup {
     pub(crate) world: World,
     pub(crate) settings: FunctionSettings,
     pub(crate) latency: Duration,
+    /// Whether the sandbox GitHub sends its webhooks to the service.
+    pub(crate) webhooks: bool,
+    /// Whether there is a sandbox GitLab and a sandbox Bitbucket.
+    pub(crate) other_hosts: bool,
     /// The sandbox GitHub's clock, if it is to be another than the service's.
     pub(crate) github_clock: Option<Clock>,
     pub(crate) token_keys: String,
@@ -34,6 +38,8 @@ impl Default for Setup {
             world: demo_world(),
             settings: FunctionSettings::new(),
             latency: Duration::ZERO,
+            webhooks: false,
+            other_hosts: false,
             github_clock: None,
             token_keys: TOKEN_KEYS.to_owned(),
         }
@@ -55,6 +61,9 @@ impl Setup {
             token_keys: self.token_keys,
             github: GithubChoice::Sandbox(Box::new(self.world)),
             latency: self.latency,
+            webhooks: self.webhooks,
+            other_hosts: self.other_hosts,
+            gitlab_state: None,
             clock: clock.clone(),
             github_clock: self.github_clock.unwrap_or_else(|| clock.clone()),
             settings: self.settings,

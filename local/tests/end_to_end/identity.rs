@@ -72,7 +72,7 @@ async fn another_account_is_not_linked_to_who_is_signed_in_and_nothing_changes()
         let back = browser.approve(&browser.start_sign_in("/auth/github/login").await, other);
         let before = (running.items().await, browser.cookie("neptun-session"));
         let answer = browser.get(&back).await;
-        assert_page(&answer, 403, "forbidden");
+        assert_page(&answer, 403, "identity_of_another_user");
         let kept = |items: Vec<Value>| -> BTreeMap<(String, String), Value> {
             let lasting = items.into_iter().filter(|item| text(item, "sk") != "SIGN_IN");
             lasting.map(|item| ((text(&item, "pk").to_owned(), text(&item, "sk").to_owned()), item)).collect()
@@ -114,8 +114,13 @@ async fn a_sign_in_writes_a_row_for_each_installation_that_the_token_shows() {
     let found: Vec<_> = rows
         .iter()
         .map(|row| {
-            let suspended = row.suspended_at.is_some();
-            (row.account_name.as_deref().unwrap(), row.account_type.as_deref().unwrap(), suspended, row.proof)
+            let suspended = row.facts.suspended_at.is_some();
+            (
+                row.facts.account_name.as_deref().unwrap(),
+                row.facts.account_type.as_deref().unwrap(),
+                suspended,
+                row.proof,
+            )
         })
         .collect();
     // The listing proves association: octocat owns octo-org, and that is for the setup page to prove.
@@ -133,7 +138,8 @@ async fn a_sign_in_writes_a_row_for_each_installation_that_the_token_shows() {
     let reader = running.sign_in("reader").await;
     let rows = running.rows(&reader.user_id).await;
     // One repository of octocat's is enough to be shown octocat's own installation, and is no administration.
-    let found: Vec<_> = rows.iter().map(|row| (row.account_name.as_deref().unwrap(), row.proof)).collect();
+    let found: Vec<_> =
+        rows.iter().map(|row| (row.facts.account_name.as_deref().unwrap(), row.proof)).collect();
     assert_eq!(found, [("octocat", Proof::Member), ("octo-org", Proof::Member)]);
 }
 
@@ -144,7 +150,7 @@ async fn every_page_of_a_long_list_becomes_rows() {
     assert_eq!(running.rows(&user.user_id).await.len(), 40);
     let gone = running.sign_in("account-gone").await;
     let rows = running.rows(&gone.user_id).await;
-    assert_eq!((rows.len(), rows[0].account_name.as_deref()), (1, None), "{rows:?}");
+    assert_eq!((rows.len(), rows[0].facts.account_name.as_deref()), (1, None), "{rows:?}");
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use http::StatusCode;
 use local::data_folder::DemoUser;
 use local::sandbox_github::{Fault, FaultKind};
 
-use crate::github_lab::{LIST, app_jwt, claims};
+use crate::github_lab::{ATTEMPTS, LIST, app_jwt, claims, unavailable};
 use crate::harness::{Answer, Running, Setup, start};
 
 const OWN: &str = "/users/octocat/installation";
@@ -279,8 +279,9 @@ async fn a_table_that_fails_while_github_is_down_leaves_githubs_failure() {
     let user = running.sign_in("octocat").await;
     let good = ask(&running, LIST, &user).await;
     all_down(&running);
-    // Who asks, the token, then the copy.
+    // Who asks, the token, then the copy and whether it was forgotten, both at once.
     running.fail_dynamodb("GetItem", 2);
+    running.stack.dynamodb.hook().fail_next("GetItem", ATTEMPTS, &unavailable());
     assert_no_copy(&ask(&running, LIST, &user).await, "the copy cannot be read");
     running.stack.dynamodb.hook().reset();
     assert_copy(&ask(&running, LIST, &user).await, &good);

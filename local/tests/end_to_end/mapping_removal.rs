@@ -125,7 +125,7 @@ async fn a_table_that_fails_is_503_and_the_row_goes_when_it_is_asked_again() {
     let user = running.sign_in("octocat").await;
     let id = running.shown_rows(&user).await[0]["id"].to_string();
     let fault = Fault::error(StatusCode::INTERNAL_SERVER_ERROR, "InternalServerError");
-    running.stack.dynamodb.hook().fail_next("DeleteItem", 3, &fault);
+    running.stack.dynamodb.hook().fail_next("TransactWriteItems", 3, &fault);
     let first = path(&user.user_id, &id);
     let failed = running.delete(&first).api_key(&user).send().await;
     assert_eq!(failed.status, StatusCode::SERVICE_UNAVAILABLE, "{failed:?}");
@@ -133,9 +133,21 @@ async fn a_table_that_fails_is_503_and_the_row_goes_when_it_is_asked_again() {
     assert_eq!(running.shown_rows(&user).await.len(), 4);
     assert_eq!(running.delete(&first).api_key(&user).send().await.status, StatusCode::OK);
 
-    running.stack.dynamodb.hook().fail_next("DeleteItem", 1, &Fault::lost_answer());
+    running.stack.dynamodb.hook().fail_next("TransactWriteItems", 1, &Fault::lost_answer());
     let id = running.shown_rows(&user).await[0]["id"].to_string();
     let lost = running.delete(&path(&user.user_id, &id)).api_key(&user).send().await;
     assert_eq!(lost.status, StatusCode::OK, "an answer that was lost is no failure");
     assert_eq!(running.shown_rows(&user).await.len(), 2);
+}
+
+#[tokio::test]
+async fn a_row_that_a_webhook_is_just_writing_is_removed_all_the_same() {
+    let running = start().await;
+    let user = running.sign_in("octocat").await;
+    let id = running.shown_rows(&user).await[0]["id"].to_string();
+    let conflict = Fault::error(StatusCode::BAD_REQUEST, "TransactionConflictException");
+    running.stack.dynamodb.hook().fail_next("TransactWriteItems", 1, &conflict);
+    let answer = running.delete(&path(&user.user_id, &id)).api_key(&user).send().await;
+    assert_eq!((answer.status, &*answer.body), (StatusCode::OK, "true"));
+    assert_eq!(running.shown_rows(&user).await.len(), 3, "true means that the row is gone");
 }

@@ -91,7 +91,7 @@ impl Running {
         let table = &self.stack.service.table;
         let user = table.user_of_identity(ProviderType::Github, &github_id.to_string()).await.unwrap();
         let user = user.expect("the user has signed in");
-        table.delete_provider_token(&user, ProviderType::Github).await.unwrap();
+        table.delete_provider_token(&user, ProviderType::Github, self.clock.unix()).await.unwrap();
     }
 
     /// Nothing in an answer leads to the host that the service asked.

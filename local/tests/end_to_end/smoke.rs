@@ -2,7 +2,7 @@
 
 use http::StatusCode;
 
-use crate::harness::start;
+use crate::harness::{Setup, start};
 
 #[tokio::test]
 async fn a_user_who_has_signed_in_is_answered_by_all_five_endpoints() {
@@ -29,4 +29,20 @@ async fn a_browser_that_has_signed_in_is_answered_too_and_nobody_else_is() {
     assert_eq!(browser.get("/api/user/installations?provider=github").await.status, StatusCode::OK);
     let nobody = running.get("/api/user/installations?provider=github").send().await;
     assert_eq!(nobody.status, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn the_sandbox_sends_its_webhooks_to_the_service_where_that_is_wanted_and_keeps_them_otherwise() {
+    let running = Setup { webhooks: true, ..Setup::default() }.start().await;
+    running.github().ping();
+    running.github().drain().await;
+    let log = running.github().delivery_log();
+    assert_eq!(log.len(), 1);
+    assert_ne!(log[0].status_code(), 502, "the service was reached");
+
+    let running = Setup::default().start().await;
+    running.github().ping();
+    running.github().drain().await;
+    assert!(running.github().delivery_log().is_empty());
+    assert_eq!(running.github().take_undelivered().len(), 1);
 }

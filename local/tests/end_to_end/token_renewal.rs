@@ -9,7 +9,7 @@ use local::data_folder::DemoUser;
 use local::sandbox_github::{Fault, FaultKind};
 use shared::identity::linked_token::keep_granted;
 use shared::provider::ProviderType;
-use shared::provider::github::TokenGrant;
+use shared::provider::oauth::TokenGrant;
 use shared::store::Lease;
 
 use crate::behind::{TOKEN_ENDPOINT, user};
@@ -160,7 +160,9 @@ async fn a_refresh_token_that_was_used_by_another_is_no_loss_if_the_row_has_chan
         refresh: Some(tokens.refresh_token.into()),
         refresh_expires_at: Some(now + tokens.refresh_token_expires_in),
     };
-    keep_granted(&running.stack.service, &user(&demo.user_id), ProviderType::Github, &grant).await.unwrap();
+    keep_granted(&running.stack.service, &user(&demo.user_id), ProviderType::Github, &grant, "")
+        .await
+        .unwrap();
     let answer = request.await.unwrap();
     assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
     assert_eq!(running.token_calls(), 1);

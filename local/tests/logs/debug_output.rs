@@ -76,7 +76,7 @@ async fn what_a_request_works_with_prints_nothing_secret() {
     let jwt = service.github_app.jwt().await.unwrap();
     known.add(jwt.token().expose_secret());
     assert_quiet(&known, "IssuedJwt", &jwt);
-    assert_quiet(&known, "GithubOauth", &service.github_oauth().await.unwrap());
+    assert_quiet(&known, "OauthClient", &service.oauth_client(ProviderType::Github).await.unwrap());
     let token = running.github().mint_user_token("octocat");
     known.add(&token.access_token);
     known.add(&token.refresh_token);
@@ -84,7 +84,7 @@ async fn what_a_request_works_with_prints_nothing_secret() {
     assert_quiet(&known, "FixedToken", &fixed);
     assert_quiet(&known, "AccessToken", &fixed.token().await.unwrap());
     let public_url = running.stack.url.parse().unwrap();
-    let started = sign_in::start(service, &public_url, "/").await.unwrap();
+    let started = sign_in::start(service, ProviderType::Github, &public_url, "/").await.unwrap().unwrap();
     known.add(started.cookie.value());
     assert_quiet(&known, "Started", &started);
     let callback = Callback {
@@ -131,6 +131,9 @@ fn what_cargo_run_works_with_prints_nothing_secret() {
         token_keys: TOKEN_KEYS.to_owned(),
         github: GithubChoice::Real(sandbox_app_secret()),
         latency: std::time::Duration::ZERO,
+        webhooks: false,
+        other_hosts: false,
+        gitlab_state: None,
         clock: Clock::system(),
         github_clock: Clock::system(),
         settings: BTreeMap::new(),

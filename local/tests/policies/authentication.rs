@@ -28,6 +28,10 @@ fn expected(case: &Case, caller: Caller) -> Value {
         };
         return json!({"statusCode": 401, "statusMessage": "Unauthorized", "data": {"message": message}});
     }
+    if path == "/webhooks/github" {
+        // Nobody's credential counts there: only GitHub's signature.
+        return json!({"error": "signature", "message": "The header X-Hub-Signature-256 is missing."});
+    }
     json!({"detail": "Unauthorized"})
 }
 

@@ -86,6 +86,17 @@ fn of_route(route: &str, user: &DemoUser) -> Vec<Case> {
                 .map(|path| (path, None))
                 .into()
         }
+        // Unsigned: what GitHub signs is the webhooks' own tests' business.
+        "POST /webhooks/github" => [Some(json!({"zen": "Design for failure."})), Some(json!([])), None]
+            .map(|body| ("/webhooks/github".to_owned(), body))
+            .into(),
+        "GET /api/users/{user_id}/installations/{installation_id}/imports" => {
+            let other = "/api/users/usr_01ARZ3NDEKTSV4RRFFQ69G5FAV/installations/1/imports".to_owned();
+            // octocat's are the first rows of a new table; the third installation is suspended.
+            [format!("{own}/1/imports"), format!("{own}/3/imports"), format!("{own}/x/imports"), other]
+                .map(|path| (path, None))
+                .into()
+        }
         "GET /auth/{provider}/login" => at(
             "/auth",
             &[
@@ -128,6 +139,16 @@ fn of_route(route: &str, user: &DemoUser) -> Vec<Case> {
         ]
         .map(|body| ("/api/keys".to_owned(), body))
         .into(),
+        "POST /api/add-git-providers" => [
+            Some(json!({"provider_tokens": {"github": {"token": "ghp_wrong"}}})),
+            Some(json!({"provider_tokens": {"github": {"token": "t", "host": "169.254.169.254"}}})),
+            Some(json!({"provider_tokens": {"nope": {}, "gitlab": []}})),
+            Some(json!({})),
+            None,
+        ]
+        .map(|body| ("/api/add-git-providers".to_owned(), body))
+        .into(),
+        "POST /api/unset-provider-tokens" => at("/api/unset-provider-tokens", &[""]),
         "DELETE /api/keys/{id}" => at("/api/keys", &["/01ARZ3NDEKTSV4RRFFQ69G5FAV", "/x", "/..%2f"]),
         other => panic!("template.yaml has a new route, {other}: write its requests here"),
     };

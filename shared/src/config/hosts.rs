@@ -42,6 +42,38 @@ impl GithubHost {
     }
 }
 
+impl GithubHost {
+    /// The addresses of another GitHub by its origin: GitHub Enterprise Server has its API below `/api/v3`,
+    /// a subdomain of ghe.com has it at `api.` before its name (reference: GitLab, Bitbucket, SSO 4).
+    #[must_use]
+    pub fn at(origin: &Url) -> Self {
+        let name = origin.host_str().unwrap_or_default();
+        if name == "github.com" || name == "api.github.com" {
+            let [api, web] = ["https://api.github.com", "https://github.com"].map(parse_base_url);
+            if let (Ok(api), Ok(web)) = (api, web) {
+                return Self { api, web };
+            }
+        }
+        if name
+            .strip_suffix(".ghe.com")
+            .is_some_and(|subdomain| !subdomain.is_empty() && !subdomain.contains('.'))
+            && let Ok(api) = parse_base_url(&format!("https://api.{name}"))
+        {
+            return Self { api, web: origin.clone() };
+        }
+        Self { api: endpoint(origin, &["api", "v3"]), web: origin.clone() }
+    }
+}
+
+impl BitbucketHost {
+    /// The addresses of another Bitbucket Cloud by its origin: its API is at `api.` before its name.
+    #[must_use]
+    pub fn at(origin: &Url) -> Self {
+        let api = parse_base_url(&format!("https://api.{}/2.0", origin.host_str().unwrap_or_default()));
+        Self { api: api.unwrap_or_else(|_| endpoint(origin, &["2.0"])), web: origin.clone() }
+    }
+}
+
 impl GitlabHost {
     pub(super) fn from_variables<F>(variables: &Variables<F>) -> Result<Self, ConfigError>
     where

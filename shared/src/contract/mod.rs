@@ -10,6 +10,7 @@ mod problem;
 pub mod query;
 #[cfg(test)]
 mod testing;
+pub mod webhook;
 
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, VARY, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
@@ -30,6 +31,11 @@ pub const VARY_BY_CALLER: HeaderValue = HeaderValue::from_static("Cookie, Author
 /// Seconds after which it makes sense to ask again when our own store did not do its part.
 pub const RETRY_UNAVAILABLE_SECONDS: u64 = 5;
 
+/// How many items a list has that may have been cut.
+const TOTAL_COUNT: HeaderName = HeaderName::from_static("x-total-count");
+/// Says that a list was cut.
+const TRUNCATED: HeaderName = HeaderName::from_static("x-truncated");
+
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const JSON_UTF8: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
 
@@ -44,6 +50,8 @@ pub enum Family {
     Neptun,
     /// `/auth/*`: pages that a person reads in a browser.
     Auth,
+    /// `/webhooks/github`: GitHub, and the operator who reads its delivery log.
+    Webhook,
 }
 
 impl Family {
@@ -55,6 +63,7 @@ impl Family {
             Self::Github => github::errors::failure(failure),
             Self::Neptun => neptun::failure(failure),
             Self::Auth => auth::page::failure(failure),
+            Self::Webhook => webhook::failure(failure),
         }
     }
 
@@ -71,7 +80,7 @@ impl Family {
     const fn json_type(self) -> HeaderValue {
         match self {
             Self::Github => JSON_UTF8,
-            Self::OpenHands | Self::Neptun | Self::Auth => JSON,
+            Self::OpenHands | Self::Neptun | Self::Auth | Self::Webhook => JSON,
         }
     }
 }

@@ -1,6 +1,8 @@
 //! `/api/users/{user_id}/installations`: what Neptun's web UI reads.
 //! Rows and errors have the form of the seed; the rows' further columns are DESIGN 4's.
 
+mod imports;
+
 use http::StatusCode;
 use serde::Serialize;
 use time::OffsetDateTime;
@@ -8,6 +10,8 @@ use time::OffsetDateTime;
 use super::problem::{self, Problem};
 use super::{Family, Response, date, with_retry_after};
 use crate::failure::Failure;
+
+pub use imports::{ImportRow, imports};
 
 /// A user's installation of the GitHub App: ten keys, in this order (DESIGN 4).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

@@ -24,7 +24,7 @@ pub enum GithubAppError {
 pub struct GithubApp {
     secret: Secret<AppCredentials>,
     issuer: AppJwt,
-    clock: Clock,
+    pub(super) clock: Clock,
 }
 
 impl GithubApp {

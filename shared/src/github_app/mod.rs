@@ -5,11 +5,14 @@ mod app;
 mod calls;
 mod credentials;
 mod jwt;
+pub mod mapping;
 mod private_key;
+pub mod reconcile;
 pub mod ring_provider;
 pub mod webhook;
 
 pub use app::{GithubApp, GithubAppError};
+pub use calls::{AppSummary, DeliveriesPage, HookDelivery, InstallationReach, InstallationsPage};
 pub use credentials::AppCredentials;
 pub use jwt::{AppJwt, IssuedJwt, SigningFailed, is_clock_skew, is_unknown_key, verify};
 pub use private_key::{KeyId, PrivateKey, PrivateKeyProblem};

@@ -8,12 +8,16 @@ use secrecy::SecretString;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
+use super::host_flow::HostFlow;
 use super::sealing::{Aad, Sealed};
 use crate::failure::Failure;
-use crate::provider::github::{OauthError, TokenGrant};
+use crate::provider::bitbucket::Bitbucket;
+use crate::provider::github::Github;
+use crate::provider::gitlab::Gitlab;
+use crate::provider::oauth::{OauthError, TokenGrant};
 use crate::provider::token::{AccessToken, TokenError, TokenSource};
 use crate::provider::upstream::Budget;
-use crate::provider::{ProviderError, ProviderType};
+use crate::provider::{CallError, ForbiddenReason, ProviderError, ProviderType};
 use crate::service::Service;
 use crate::store::{AnswerOwner, Lease, ProviderToken, StoreError, UserId};
 
@@ -30,25 +34,42 @@ const FRESH_SECONDS: i64 = 5;
 /// Tries to keep a new pair of tokens: if it is lost, the user must sign in again.
 const KEEP_TRIES: u32 = 5;
 
+/// A token as it was read, and the host it is for.
+#[derive(Clone, Debug)]
+struct Usable {
+    token: AccessToken,
+    host: Option<String>,
+}
+
 /// The token of a user at a host, for the time of one request.
 #[derive(Debug)]
 pub struct LinkedToken {
     service: Arc<Service>,
     user: UserId,
     provider: ProviderType,
+    any_host: bool,
     deadline: Instant,
-    current: Mutex<Option<AccessToken>>,
+    current: Mutex<Option<Usable>>,
 }
 
 impl LinkedToken {
-    /// The token of `user` at `provider`; nothing is read yet.
+    /// The token of `user` at the configured host of `provider`; nothing is read yet. One that its user
+    /// brought for another host is none here: the App, its installations and accounts are the configured host's.
     #[must_use]
     pub fn new(service: Arc<Service>, user: UserId, provider: ProviderType, budget: &Budget) -> Self {
-        Self { service, user, provider, deadline: budget.deadline(), current: Mutex::new(None) }
+        let deadline = budget.deadline();
+        Self { service, user, provider, any_host: false, deadline, current: Mutex::new(None) }
+    }
+
+    /// The token of `user` at whatever host it is for. It must be sent to that host only, which
+    /// [`LinkedToken::github`] and its likes give.
+    #[must_use]
+    pub fn at_any_host(service: Arc<Service>, user: UserId, provider: ProviderType, budget: &Budget) -> Self {
+        Self { any_host: true, ..Self::new(service, user, provider, budget) }
     }
 
     /// A usable token; not the version that the host has rejected, nor an older one.
-    async fn usable(&self, rejected: Option<u64>) -> Result<Option<AccessToken>, TokenError> {
+    async fn usable(&self, rejected: Option<u64>) -> Result<Option<Usable>, TokenError> {
         loop {
             let row = self
                 .service
@@ -56,6 +77,9 @@ impl LinkedToken {
                 .provider_token(&self.user, self.provider)
                 .await?
                 .ok_or(TokenError::NotLinked)?;
+            if row.host.is_some() && !self.any_host {
+                return Err(TokenError::NotLinked);
+            }
             if row.ended {
                 return Err(TokenError::Expired);
             }
@@ -99,34 +123,79 @@ impl LinkedToken {
         }
     }
 
-    async fn open(&self, row: &ProviderToken) -> Result<AccessToken, TokenError> {
+    /// The host that the token is for, where its user named one.
+    ///
+    /// # Errors
+    /// [`TokenError`] where there is no usable token.
+    pub async fn host(&self) -> Result<Option<String>, TokenError> {
+        let mut current = self.current.lock().await;
+        if let Some(usable) = &*current {
+            return Ok(usable.host.clone());
+        }
+        let usable = self.usable(None).await?.ok_or(TokenError::Expired)?;
+        Ok(current.insert(usable).host.clone())
+    }
+
+    /// GitHub at the host that the token is for: it is sent nowhere else.
+    ///
+    /// # Errors
+    /// [`CallError`]: no usable token, or one for a host that the operator does not allow any more.
+    pub async fn github(&self) -> Result<Github, CallError> {
+        let host = self.host().await?;
+        self.service.github_at(host.as_deref()).ok_or_else(not_allowed)
+    }
+
+    /// The same for GitLab.
+    ///
+    /// # Errors
+    /// [`CallError`], as for GitHub.
+    pub async fn gitlab(&self) -> Result<Gitlab, CallError> {
+        let host = self.host().await?;
+        self.service.gitlab_at(host.as_deref()).ok_or_else(not_allowed)
+    }
+
+    /// The same for Bitbucket.
+    ///
+    /// # Errors
+    /// [`CallError`], as for GitHub.
+    pub async fn bitbucket(&self) -> Result<Bitbucket, CallError> {
+        let host = self.host().await?;
+        self.service.bitbucket_at(host.as_deref()).ok_or_else(not_allowed)
+    }
+
+    async fn open(&self, row: &ProviderToken) -> Result<Usable, TokenError> {
         let sealed = Sealed { key_id: row.key_id.clone(), bytes: row.sealed_access.clone() };
         let secret = open(&self.service, &self.user, row, "access", &sealed).await?;
         let fresh = self.service.clock.unix() - row.obtained_at < FRESH_SECONDS;
-        Ok(AccessToken { secret, version: row.version, fresh })
+        let token = AccessToken { secret, version: row.version, fresh };
+        Ok(Usable { token, host: row.host.clone() })
     }
+}
+
+fn not_allowed() -> CallError {
+    ProviderError::Forbidden(ForbiddenReason::Plain).into()
 }
 
 impl TokenSource for LinkedToken {
     async fn token(&self) -> Result<AccessToken, TokenError> {
         let mut current = self.current.lock().await;
-        if let Some(token) = &*current {
-            return Ok(token.clone());
+        if let Some(usable) = &*current {
+            return Ok(usable.token.clone());
         }
-        let token = self.usable(None).await?.ok_or(TokenError::Expired)?;
-        Ok(current.insert(token).clone())
+        let usable = self.usable(None).await?.ok_or(TokenError::Expired)?;
+        Ok(current.insert(usable).token.clone())
     }
 
     async fn renew(&self, rejected: &AccessToken) -> Result<Option<AccessToken>, TokenError> {
         let mut current = self.current.lock().await;
-        if let Some(token) = current.as_ref().filter(|token| token.version > rejected.version) {
-            return Ok(Some(token.clone()));
+        if let Some(usable) = current.as_ref().filter(|usable| usable.token.version > rejected.version) {
+            return Ok(Some(usable.token.clone()));
         }
-        let token = self.usable(Some(rejected.version)).await?;
-        if let Some(token) = &token {
-            *current = Some(token.clone());
+        let usable = self.usable(Some(rejected.version)).await?;
+        if let Some(usable) = &usable {
+            *current = Some(usable.clone());
         }
-        Ok(token)
+        Ok(usable.map(|usable| usable.token))
     }
 }
 
@@ -167,10 +236,12 @@ async fn renew_as_holder(service: &Service, user: &UserId, seen: &ProviderToken)
     }
     let sealed = Sealed { key_id: row.key_id.clone(), bytes: sealed };
     let refresh = open(service, user, &row, "refresh", &sealed).await?;
-    let oauth =
-        service.github_oauth().await.map_err(|failure| TokenError::Unavailable(failure.to_string()))?;
+    let unavailable = |failure: Failure| TokenError::Unavailable(failure.to_string());
+    let Some(flow) = HostFlow::at(service, provider).await.map_err(unavailable)? else {
+        return Err(TokenError::Unavailable(format!("no OAuth client at {provider} is configured")));
+    };
     let budget = Budget::new(Instant::now() + RENEWAL, 1);
-    match service.github.refresh(&oauth, &refresh, &budget).await {
+    match flow.refresh(&refresh, row.redirect_uri.as_deref().unwrap_or_default(), &budget).await {
         Ok(grant) => keep_renewed(service, user, &row, &grant).await,
         Err(OauthError::BadRefreshToken) => {
             // Whoever overtook us has written by now (reference: GitHub 1.9).
@@ -181,7 +252,7 @@ async fn renew_as_holder(service: &Service, user: &UserId, seen: &ProviderToken)
         }
         Err(OauthError::Host(error)) => Err(error.into()),
         Err(error) => {
-            tracing::error!(%error, "GitHub refuses to refresh a token");
+            tracing::error!(%provider, %error, "a host refuses to refresh a token");
             Err(TokenError::Unavailable(error.to_string()))
         }
     }
@@ -194,7 +265,10 @@ async fn end(service: &Service, user: &UserId, row: &ProviderToken) -> Result<()
         Ok(()) | Err(StoreError::Conflict) => {}
         Err(error) => return Err(error.into()),
     }
-    service.table.forget_answers(&AnswerOwner::User(user.clone()), row.provider).await?;
+    service
+        .table
+        .forget_answers(&AnswerOwner::User(user.clone()), row.provider, service.clock.unix())
+        .await?;
     Ok(())
 }
 
@@ -204,7 +278,8 @@ async fn keep_renewed(
     row: &ProviderToken,
     grant: &TokenGrant,
 ) -> Result<(), TokenError> {
-    let token = seal(service, user, row.provider, row.version + 1, grant)
+    let redirect_uri = row.redirect_uri.clone();
+    let token = seal(service, user, row.provider, row.version + 1, grant, redirect_uri)
         .await
         .map_err(|failure| TokenError::Unavailable(failure.to_string()))?;
     let mut tries = 1;
@@ -234,14 +309,46 @@ pub async fn keep_granted(
     user: &UserId,
     provider: ProviderType,
     grant: &TokenGrant,
+    redirect_uri: &str,
 ) -> Result<(), Failure> {
     for _ in 0..5 {
         let before = service.table.provider_token(user, provider).await?.map(|token| token.version);
-        let token = seal(service, user, provider, before.unwrap_or(0) + 1, grant).await?;
+        let token =
+            seal(service, user, provider, before.unwrap_or(0) + 1, grant, Some(redirect_uri.to_owned()))
+                .await?;
         match service.table.put_provider_token(user, &token, before).await {
             // A refresh came between: ours is from the sign-in, and newer.
             Err(StoreError::Conflict) => {}
             other => return Ok(other?),
+        }
+    }
+    Err(StoreError::Conflict.into())
+}
+
+/// Keeps a token that the user has brought, in place of whatever was there.
+///
+/// # Errors
+/// [`Failure`].
+pub async fn keep_given(
+    service: &Service,
+    user: &UserId,
+    provider: ProviderType,
+    access: SecretString,
+    host: Option<String>,
+) -> Result<(), Failure> {
+    let grant = TokenGrant { access, access_expires_at: None, refresh: None, refresh_expires_at: None };
+    for _ in 0..5 {
+        let before = service.table.provider_token(user, provider).await?.map(|token| token.version);
+        let token = seal(service, user, provider, before.unwrap_or(0) + 1, &grant, None).await?;
+        let token = ProviderToken { host: host.clone(), ..token };
+        match service.table.put_provider_token(user, &token, before).await {
+            Err(StoreError::Conflict) => {}
+            other => {
+                other?;
+                // What was read with another token is none of this one's.
+                let owner = AnswerOwner::User(user.clone());
+                return Ok(service.table.forget_answers(&owner, provider, service.clock.unix()).await?);
+            }
         }
     }
     Err(StoreError::Conflict.into())
@@ -253,6 +360,7 @@ async fn seal(
     provider: ProviderType,
     version: u64,
     grant: &TokenGrant,
+    redirect_uri: Option<String>,
 ) -> Result<ProviderToken, Failure> {
     let keys = service.token_keys.get().await?;
     let table = service.table.name();
@@ -268,6 +376,8 @@ async fn seal(
         sealed_refresh: refresh.map(|sealed| sealed.bytes),
         refresh_expires_at: grant.refresh_expires_at,
         obtained_at: service.clock.unix(),
+        host: None,
+        redirect_uri,
         ended: false,
     })
 }

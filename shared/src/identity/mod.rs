@@ -3,7 +3,10 @@
 
 pub mod api_key;
 pub mod caller;
+pub mod given_tokens;
+mod host_flow;
 pub mod linked_token;
+pub mod oauth_clients;
 pub mod sealing;
 pub mod secret_token;
 pub mod session;

@@ -2,14 +2,14 @@
 //! if the user's own token shows the installation (reference: GitHub 1.10, 5.2).
 
 use crate::failure::Failure;
+use crate::github_app::mapping::{Shown, note_shown};
+use crate::provider::CallError;
 use crate::provider::ProviderType;
-use crate::provider::github::{GithubError, Installation, MembershipRole};
+use crate::provider::github::{Installation, MembershipRole};
 use crate::provider::token::{TokenError, TokenSource};
 use crate::provider::upstream::Budget;
 use crate::service::Service;
 use crate::store::{Proof, UserId};
-
-use super::sign_in::observed;
 
 /// What became of the claim to an installation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,19 +40,19 @@ pub async fn claim<T: TokenSource>(
     let installations = service.github.installations(source, budget).await?;
     let ours = |shown: &&Installation| shown.app_id.is_none_or(|id| id == app_id);
     let mut rows: Vec<_> =
-        installations.iter().filter(ours).map(|shown| observed(shown, own_account)).collect();
+        installations.iter().filter(ours).map(|shown| Shown::new(shown, own_account)).collect();
     let found = installations.iter().filter(ours).find(|shown| shown.id == installation);
 
     let mut claim = Claim::NotShown;
     if let Some(found) = found {
         let proof = proof(service, found, own_account, source, budget).await?;
         claim = Claim::Proved(proof);
-        if let Some(row) = rows.iter_mut().find(|row| row.installation_id == installation) {
+        if let Some(row) = rows.iter_mut().find(|row| row.news.installation_id == installation) {
             row.proof = proof;
         }
     }
     let now = service.clock.unix();
-    service.table.repair_mapping(user, &rows, now).await?;
+    note_shown(service, user, &rows, budget).await?;
     if claim == Claim::Proved(Proof::Member) {
         // Asked just now, and no administrator (any more): an older proof does not stand.
         service.table.set_proof(user, installation, Proof::Member, now).await?;
@@ -69,7 +69,7 @@ async fn proof<T: TokenSource>(
     source: &T,
     budget: &Budget,
 ) -> Result<Proof, Failure> {
-    if observed(installation, own_account).proof == Proof::Admin {
+    if Shown::new(installation, own_account).proof == Proof::Admin {
         return Ok(Proof::Admin);
     }
     let organization = installation
@@ -81,8 +81,8 @@ async fn proof<T: TokenSource>(
     match service.github.membership_role(organization, source, budget).await {
         Ok(MembershipRole::Admin) => Ok(Proof::Admin),
         Ok(MembershipRole::Member) => Ok(Proof::Member),
-        Err(GithubError::Token(error @ (TokenError::Expired | TokenError::NotLinked))) => {
-            Err(GithubError::Token(error).into())
+        Err(CallError::Token(error @ (TokenError::Expired | TokenError::NotLinked))) => {
+            Err(CallError::Token(error).into())
         }
         Err(error) => match crate::provider::listing::host_error(&error) {
             // A collaborator who is no member, or an App that may not read members: not proved.

@@ -11,6 +11,7 @@ use secrecy::{ExposeSecret, SecretString};
 use time::Duration;
 use url::Url;
 
+use super::host_flow::{self, HostFlow};
 use super::linked_token;
 use super::sealing::{self, Aad, OpenError, Sealed};
 use super::secret_token::SecretToken;
@@ -18,12 +19,13 @@ use super::session;
 use crate::config::endpoint;
 use crate::contract::Request;
 use crate::failure::Failure;
-use crate::provider::ProviderType;
-use crate::provider::github::{GithubUser, Installation, OauthError};
+use crate::github_app::mapping::{Shown, note_shown};
+use crate::provider::oauth::OauthError;
 use crate::provider::token::FixedToken;
 use crate::provider::upstream::Budget;
+use crate::provider::{HostUser, ProviderType};
 use crate::service::Service;
-use crate::store::{AnswerOwner, Identity, LinkOutcome, Observed, Proof, SignIn, StoreError, UserId};
+use crate::store::{AnswerOwner, Identity, LinkOutcome, SignIn, StoreError, UserId};
 
 /// A cookie for the browser.
 pub type Cookie = cookie::Cookie<'static>;
@@ -120,16 +122,21 @@ fn binding_cookie(name: String, value: String, max_age: i64, secure: bool) -> Co
         .build()
 }
 
-fn callback_url(public_url: &Url) -> Url {
-    endpoint(public_url, &["auth", "github", "callback"])
+fn callback_url(public_url: &Url, provider: ProviderType) -> Url {
+    endpoint(public_url, &["auth", provider.as_str(), "callback"])
 }
 
-/// Starts a sign-in at GitHub.
+/// Starts a sign-in at a host; none where the operator has registered no client.
 ///
 /// # Errors
 /// [`Failure`].
-pub async fn start(service: &Service, public_url: &Url, return_to: &str) -> Result<Started, Failure> {
-    let oauth = service.github_oauth().await?;
+pub async fn start(
+    service: &Service,
+    provider: ProviderType,
+    public_url: &Url,
+    return_to: &str,
+) -> Result<Option<Started>, Failure> {
+    let Some(flow) = HostFlow::at(service, provider).await? else { return Ok(None) };
     let state = SecretToken::generate("")?;
     let browser = SecretToken::generate("")?;
     let verifier = SecretToken::generate("")?;
@@ -137,14 +144,14 @@ pub async fn start(service: &Service, public_url: &Url, return_to: &str) -> Resu
     let state_hash = state.hash().as_str().to_owned();
 
     let keys = service.token_keys.get().await?;
-    let sealed = keys.seal(&verifier_aad(service, &state_hash), &verifier.expose().into())?;
+    let sealed = keys.seal(&verifier_aad(service, provider, &state_hash), &verifier.expose().into())?;
     let now = service.clock.unix();
     service
         .table
         .start_sign_in(&SignIn {
             state_hash: state_hash.clone(),
             browser_hash: browser.hash().as_str().to_owned(),
-            provider: ProviderType::Github,
+            provider,
             sealed_verifier: sealed.bytes,
             key_id: sealed.key_id,
             return_to: return_to.to_owned(),
@@ -154,10 +161,9 @@ pub async fn start(service: &Service, public_url: &Url, return_to: &str) -> Resu
         })
         .await?;
     let secure = is_secure(public_url);
-    Ok(Started {
-        authorize: service.github.authorize_url(
-            &oauth.client_id,
-            callback_url(public_url).as_str(),
+    Ok(Some(Started {
+        authorize: flow.authorize_url(
+            callback_url(public_url, provider).as_str(),
             state.expose(),
             &challenge,
         ),
@@ -167,17 +173,11 @@ pub async fn start(service: &Service, public_url: &Url, return_to: &str) -> Resu
             REMEMBERED_SECONDS,
             secure,
         ),
-    })
+    }))
 }
 
-fn verifier_aad<'a>(service: &'a Service, state_hash: &'a str) -> Aad<'a> {
-    Aad {
-        table: service.table.name(),
-        user: state_hash,
-        provider: ProviderType::Github,
-        kind: "code_verifier",
-        version: 0,
-    }
+fn verifier_aad<'a>(service: &'a Service, provider: ProviderType, state_hash: &'a str) -> Aad<'a> {
+    Aad { table: service.table.name(), user: state_hash, provider, kind: "code_verifier", version: 0 }
 }
 
 /// What the host sent the browser back with.
@@ -198,34 +198,41 @@ pub struct Callback {
 /// [`SignInError`].
 pub async fn finish(
     service: &Arc<Service>,
+    provider: ProviderType,
     request: &Request,
     public_url: &Url,
     callback: &Callback,
     budget: &Budget,
 ) -> Result<Finished, SignInError> {
     let secure = is_secure(public_url);
-    let (sign_in, verifier) = use_state(service, request, callback, secure).await?;
+    let (sign_in, verifier) = use_state(service, provider, request, callback, secure).await?;
     if let Some(error) = &callback.error {
         return Err(if error == "access_denied" { SignInError::Denied } else { SignInError::Refused });
     }
     let code = callback.code.as_ref().ok_or(SignInError::Refused)?;
-    let oauth = service.github_oauth().await?;
-    let redirect_uri = callback_url(public_url);
-    let grant = service
-        .github
-        .exchange_code(&oauth, code.expose_secret(), redirect_uri.as_str(), verifier.expose_secret(), budget)
+    // Switched off since the sign-in began: the host's code is worth nothing here any more.
+    let flow = HostFlow::at(service, provider).await?.ok_or(SignInError::Refused)?;
+    let redirect_uri = callback_url(public_url, provider);
+    let grant = flow
+        .exchange_code(code.expose_secret(), redirect_uri.as_str(), verifier.expose_secret(), budget)
         .await
-        .map_err(|error| refusal(&error))?;
+        .map_err(|error| refusal(provider, &error))?;
     let source = FixedToken::fresh(grant.access.clone());
-    let account = service.github.user(&source, budget).await.map_err(Failure::from)?;
+    let account = host_flow::account(service, provider, None, &source, budget)
+        .await
+        .map_err(|error| Failure::of_call(provider, error))?
+        .ok_or(SignInError::Refused)?;
 
     let previous = session::of_request(service, request).await?;
-    let user = user_of(service, &account, previous.as_ref().map(|session| &session.user_id)).await?;
-    linked_token::keep_granted(service, &user, ProviderType::Github, &grant).await?;
+    let user =
+        user_of(service, provider, &account, previous.as_ref().map(|session| &session.user_id)).await?;
+    linked_token::keep_granted(service, &user, provider, &grant, redirect_uri.as_str()).await?;
     // Before the listing, which may take long: who logs out in another browser meanwhile ends the token
     // only if no session needs it.
     let session_cookie = session::start(service, &user, previous.as_ref(), secure).await?;
-    write_mapping(service, &user, &account, &source, budget).await;
+    if provider == ProviderType::Github {
+        write_mapping(service, &user, &account, &source, budget).await;
+    }
 
     let name = binding_cookie_name(&sign_in.state_hash, secure);
     Ok(Finished {
@@ -237,6 +244,7 @@ pub async fn finish(
 /// The sign-in that the state and this browser's cookie name, used up, and its PKCE verifier.
 async fn use_state(
     service: &Service,
+    provider: ProviderType,
     request: &Request,
     callback: &Callback,
     secure: bool,
@@ -253,7 +261,7 @@ async fn use_state(
     let same_browser = session::cookie_values(request, &name)
         .filter_map(|value| SecretToken::parse("", value))
         .any(|browser| browser.hash().as_str() == sign_in.browser_hash);
-    if !same_browser || sign_in.provider != ProviderType::Github {
+    if !same_browser || sign_in.provider != provider {
         return Err(SignInError::StateMissing);
     }
     if sign_in.used {
@@ -266,18 +274,19 @@ async fn use_state(
         return Err(SignInError::StateReused);
     }
     let sealed = Sealed { key_id: sign_in.key_id.clone(), bytes: sign_in.sealed_verifier.clone() };
-    let verifier = sealing::open(&service.token_keys, &verifier_aad(service, hash.as_str()), &sealed)
-        .await
-        .map_err(|error| match error {
-        OpenError::Keys(error) => Failure::from(error),
-        OpenError::Seal(error) => Failure::from(error),
-    })?;
+    let verifier =
+        sealing::open(&service.token_keys, &verifier_aad(service, provider, hash.as_str()), &sealed)
+            .await
+            .map_err(|error| match error {
+                OpenError::Keys(error) => Failure::from(error),
+                OpenError::Seal(error) => Failure::from(error),
+            })?;
     Ok((sign_in, verifier))
 }
 
-fn refusal(error: &OauthError) -> SignInError {
+fn refusal(provider: ProviderType, error: &OauthError) -> SignInError {
     match error {
-        OauthError::Host(error) => Failure::Provider { provider: ProviderType::Github, error: *error }.into(),
+        OauthError::Host(error) => Failure::Provider { provider, error: *error }.into(),
         OauthError::BadClient | OauthError::BadRedirect => Failure::Internal(error.to_string()).into(),
         OauthError::BadCode | OauthError::BadRefreshToken | OauthError::Refused(_) => SignInError::Refused,
     }
@@ -286,11 +295,11 @@ fn refusal(error: &OauthError) -> SignInError {
 /// The user whose identity this account is: the one signed in, the one it belongs to, or a new one.
 async fn user_of(
     service: &Service,
-    account: &GithubUser,
+    provider: ProviderType,
+    account: &HostUser,
     signed_in: Option<&UserId>,
 ) -> Result<UserId, SignInError> {
-    let provider = ProviderType::Github;
-    let subject = account.id.to_string();
+    let subject = account.id.clone();
     // Two first sign-ins of one account may meet: who loses reads again and finds the other's user.
     for _ in 0..3 {
         let owner = service.table.user_of_identity(provider, &subject).await?;
@@ -324,7 +333,7 @@ async fn user_of(
 async fn write_mapping(
     service: &Service,
     user: &UserId,
-    account: &GithubUser,
+    account: &HostUser,
     source: &FixedToken,
     budget: &Budget,
 ) {
@@ -335,38 +344,12 @@ async fn write_mapping(
             return;
         }
     };
-    let observed: Vec<Observed> =
-        installations.iter().map(|installation| observed(installation, Some(account.id))).collect();
-    if let Err(error) = service.table.repair_mapping(user, &observed, service.clock.unix()).await {
-        tracing::warn!(%error, "the mapping was not wholly written at sign-in");
+    let own_account = account.id.parse().ok();
+    let shown: Vec<Shown> =
+        installations.iter().map(|installation| Shown::new(installation, own_account)).collect();
+    if let Err(failure) = note_shown(service, user, &shown, budget).await {
+        tracing::warn!(%failure, "the mapping was not wholly written at sign-in");
     }
-}
-
-/// An installation as a row of the user whose token has shown it. The account being the user's own proves
-/// administration; anything else proves association only (reference: GitHub 5.2).
-#[must_use]
-pub fn observed(installation: &Installation, own_account: Option<u64>) -> Observed {
-    let account = installation.account.as_ref();
-    let account_id = account.map(|account| account.id);
-    let own =
-        own_account.is_some() && account_id == own_account && installation.account_type() == Some("User");
-    Observed {
-        installation_id: installation.id,
-        account_id,
-        account_name: account.and_then(|account| account.name()).map(ToOwned::to_owned),
-        account_type: installation.account_type().map(ToOwned::to_owned),
-        account_avatar_url: account.and_then(|account| account.avatar_url.clone()),
-        repository_selection: installation.repository_selection.clone(),
-        suspended_at: installation.suspended_at.as_deref().and_then(unix),
-        proof: if own { Proof::Admin } else { Proof::Member },
-    }
-}
-
-/// Unix seconds of a date as GitHub writes it, with `Z` or an offset.
-fn unix(text: &str) -> Option<i64> {
-    time::OffsetDateTime::parse(text, &time::format_description::well_known::Rfc3339)
-        .ok()
-        .map(time::OffsetDateTime::unix_timestamp)
 }
 
 /// Signs a browser out. When nothing else of the user needs the tokens (no session, no API key), they are
@@ -381,10 +364,10 @@ pub async fn sign_out(
 ) -> Result<(), Failure> {
     service.table.end_session(ended).await?;
     let user = &ended.user_id;
-    for token in service.table.provider_tokens(user).await? {
-        service.table.forget_answers(&AnswerOwner::User(user.clone()), token.provider).await?;
-    }
     let now = service.clock.unix();
+    for token in service.table.provider_tokens(user).await? {
+        service.table.forget_answers(&AnswerOwner::User(user.clone()), token.provider, now).await?;
+    }
     let live = |session: &crate::store::Session| now < session.expires_at && now < session.ends_at;
     if service.table.sessions_of(user).await?.iter().any(live)
         || !service.table.api_keys_of(user).await?.is_empty()
@@ -392,23 +375,39 @@ pub async fn sign_out(
         return Ok(());
     }
     for token in service.table.provider_tokens(user).await? {
-        if !token.ended
-            && let Err(error) = revoke(service, user, &token, budget).await
-        {
-            tracing::warn!(error, "a token was not ended at its host; it ends by itself");
-        }
-        service.table.delete_provider_token(user, token.provider).await?;
+        end_token(service, user, &token, budget).await?;
     }
     Ok(())
 }
 
+/// Forgets a token, with everything that was read with it, and ends it at its host if it was granted to us.
+pub(super) async fn end_token(
+    service: &Service,
+    user: &UserId,
+    token: &crate::store::ProviderToken,
+    budget: &Budget,
+) -> Result<(), Failure> {
+    if !token.ended
+        && let Err(error) = revoke(service, user, token, budget).await
+    {
+        tracing::warn!(error, "a token was not ended at its host; it ends by itself");
+    }
+    Ok(service.table.delete_provider_token(user, token.provider, service.clock.unix()).await?)
+}
+
+/// Ends at the host what was granted to us there; a token that its user brought is the user's own.
 async fn revoke(
     service: &Service,
     user: &UserId,
     token: &crate::store::ProviderToken,
     budget: &Budget,
 ) -> Result<(), String> {
+    if token.redirect_uri.is_none() {
+        return Ok(());
+    }
     let access = linked_token::open_access(service, user, token).await.map_err(|error| error.to_string())?;
-    let oauth = service.github_oauth().await.map_err(|error| error.to_string())?;
-    service.github.revoke(&oauth, &access, budget).await.map_err(|error| error.to_string())
+    match HostFlow::at(service, token.provider).await.map_err(|failure| failure.to_string())? {
+        Some(flow) => flow.revoke(&access, budget).await.map_err(|error| error.to_string()),
+        None => Ok(()),
+    }
 }

@@ -8,11 +8,11 @@ use futures::stream::{self, StreamExt};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::github::{Github, GithubError, MAX_PER_PAGE};
+use super::github::{Github, Listed, MAX_PER_PAGE, RepositoryDetails};
 use super::paging::{self, Remaining};
 use super::token::{TokenError, TokenSource};
 use super::upstream::Budget;
-use super::{ProviderError, ProviderType, Repository, Sort};
+use super::{CallError, ProviderError, ProviderType, Repository, Sort};
 
 /// The longest merged list that is answered (DESIGN 4); cut after sorting.
 pub const LONGEST: usize = 10_000;
@@ -48,7 +48,7 @@ pub async fn github<T: TokenSource>(
     github: &Github,
     source: &T,
     budget: &Budget,
-) -> Result<Listing, GithubError> {
+) -> Result<Listing, CallError> {
     let installations = github.installations(source, budget).await?;
     let reachable: Vec<u64> = installations
         .into_iter()
@@ -69,10 +69,10 @@ pub async fn github<T: TokenSource>(
         match error {
             None => {}
             // Not one installation's trouble: the user's sign-in has ended.
-            Some(error @ (GithubError::Token(_) | GithubError::Host(ProviderError::Unauthorized))) => {
+            Some(error @ (CallError::Token(_) | CallError::Host(ProviderError::Unauthorized))) => {
                 return Err(error);
             }
-            Some(GithubError::Host(error)) => {
+            Some(CallError::Host(error)) => {
                 listing.missing.push(Missing {
                     provider: ProviderType::Github,
                     installation: Some(installation.to_string()),
@@ -88,14 +88,33 @@ pub async fn github<T: TokenSource>(
     }
 }
 
-/// Every page of one installation: the first says how many there are, the others are fetched at once.
-/// A failing page costs itself only; the error stands beside what was found.
-async fn installation_repositories<T: TokenSource>(
+/// All repositories that a user reaches through one installation, in GitHub's order, without duplicates.
+///
+/// # Errors
+/// [`CallError`] if any page fails: a cut list would look like a whole one.
+pub async fn of_installation<T: TokenSource>(
     github: &Github,
     installation: u64,
     source: &T,
     budget: &Budget,
-) -> (Vec<Repository>, Option<GithubError>) {
+) -> Result<Vec<RepositoryDetails>, CallError> {
+    let (mut found, failed) = installation_repositories(github, installation, source, budget).await;
+    if let Some(error) = failed {
+        return Err(error);
+    }
+    let mut seen = HashSet::with_capacity(found.len());
+    found.retain(|repository: &RepositoryDetails| seen.insert(repository.id));
+    Ok(found)
+}
+
+/// Every page of one installation: the first says how many there are, the others are fetched at once.
+/// A failing page costs itself only; the error stands beside what was found.
+async fn installation_repositories<R: Listed, T: TokenSource>(
+    github: &Github,
+    installation: u64,
+    source: &T,
+    budget: &Budget,
+) -> (Vec<R>, Option<CallError>) {
     let page = |page| github.installation_repositories(installation, page, MAX_PER_PAGE, source, budget);
     let first = match page(1).await {
         Ok(first) => first,
@@ -124,8 +143,10 @@ async fn installation_repositories<T: TokenSource>(
 /// The listings of several hosts as one. A host that fails is noted as missing and does not cost the others.
 ///
 /// # Errors
-/// The first host's error when none succeeded.
-pub fn merge(results: Vec<(ProviderType, Result<Listing, GithubError>)>) -> Result<Listing, GithubError> {
+/// The first host and its error when none succeeded.
+pub fn merge(
+    results: Vec<(ProviderType, Result<Listing, CallError>)>,
+) -> Result<Listing, (ProviderType, CallError)> {
     let mut merged = Listing::default();
     let mut succeeded = false;
     let mut first_error = None;
@@ -138,7 +159,7 @@ pub fn merge(results: Vec<(ProviderType, Result<Listing, GithubError>)>) -> Resu
             }
             Err(error) => {
                 merged.missing.push(Missing { provider, installation: None, error: as_host_error(&error) });
-                first_error.get_or_insert(error);
+                first_error.get_or_insert((provider, error));
             }
         }
     }
@@ -149,11 +170,11 @@ pub fn merge(results: Vec<(ProviderType, Result<Listing, GithubError>)>) -> Resu
 }
 
 /// How a failure counts in `X-Partial-Result`: without a usable token, as the host's own refusal of one.
-const fn as_host_error(error: &GithubError) -> ProviderError {
+const fn as_host_error(error: &CallError) -> ProviderError {
     match error {
-        GithubError::Host(error) | GithubError::Token(TokenError::Host(error)) => *error,
-        GithubError::Token(TokenError::NotLinked | TokenError::Expired) => ProviderError::Unauthorized,
-        GithubError::Token(TokenError::Unavailable(_)) => ProviderError::Unreachable,
+        CallError::Host(error) | CallError::Token(TokenError::Host(error)) => *error,
+        CallError::Token(TokenError::NotLinked | TokenError::Expired) => ProviderError::Unauthorized,
+        CallError::Token(TokenError::Unavailable(_)) => ProviderError::Unreachable,
     }
 }
 
@@ -227,10 +248,10 @@ pub fn page(repositories: Vec<Repository>, page: u32, per_page: u32) -> (Vec<Rep
 
 /// The host's own error in a token's or a call's failure.
 #[must_use]
-pub const fn host_error(error: &GithubError) -> Option<ProviderError> {
+pub const fn host_error(error: &CallError) -> Option<ProviderError> {
     match error {
-        GithubError::Host(error) | GithubError::Token(TokenError::Host(error)) => Some(*error),
-        GithubError::Token(_) => None,
+        CallError::Host(error) | CallError::Token(TokenError::Host(error)) => Some(*error),
+        CallError::Token(_) => None,
     }
 }
 

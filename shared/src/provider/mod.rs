@@ -1,15 +1,23 @@
 //! The git hosts: what they have in common, and the words for it.
 //! How our own API shows it is `contract`'s business.
 
+pub mod authorized;
+pub mod bitbucket;
 mod error;
+mod field;
 pub mod github;
+pub mod gitlab;
+mod host_user;
 pub mod listing;
+pub mod oauth;
 pub mod paging;
 mod repository;
 pub mod token;
 pub mod upstream;
 
+pub use authorized::CallError;
 pub use error::{ForbiddenReason, ProviderError};
+pub use host_user::HostUser;
 pub use repository::{OwnerType, Repository, Sort};
 
 use std::fmt;

@@ -2,6 +2,7 @@
 //! time limits, retries, redirects, body sizes, how many at once. What is called is the providers' business.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable};
@@ -88,6 +89,7 @@ pub fn http_client(extra_ca: &[CertificateDer<'static>]) -> Result<reqwest::Clie
 #[derive(Debug)]
 pub struct Budget {
     deadline: Instant,
+    calls: AtomicU64,
     permits: [Semaphore; ProviderType::ALL.len()],
 }
 
@@ -95,7 +97,17 @@ impl Budget {
     /// A budget that ends at `deadline` and allows `concurrency` calls at once to each host.
     #[must_use]
     pub fn new(deadline: Instant, concurrency: usize) -> Self {
-        Self { deadline, permits: std::array::from_fn(|_| Semaphore::new(concurrency)) }
+        Self {
+            deadline,
+            calls: AtomicU64::new(0),
+            permits: std::array::from_fn(|_| Semaphore::new(concurrency)),
+        }
+    }
+
+    /// How many calls were made, each try counted.
+    #[must_use]
+    pub fn calls(&self) -> u64 {
+        self.calls.load(Ordering::Relaxed)
     }
 
     /// When the whole request must be answered.
@@ -208,6 +220,7 @@ impl Upstream {
             .acquire()
             .await
             .map_err(|_| failed(ProviderError::Timeout, false))?;
+        budget.calls.fetch_add(1, Ordering::Relaxed);
         let mut request = self
             .http
             .request(call.method.clone(), call.url.clone())

@@ -17,6 +17,16 @@ impl Fields {
         }
     }
 
+    /// The fields of an object within a secret.
+    pub(crate) const fn of(fields: Map<String, Value>) -> Self {
+        Self(fields)
+    }
+
+    /// Whether there is such a field with a value.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.0.get(name).is_some_and(|value| !value.is_null())
+    }
+
     /// Takes a field, whatever it is.
     pub(crate) fn take(&mut self, name: &str) -> Result<Value, String> {
         match self.0.remove(name) {

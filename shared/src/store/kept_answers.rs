@@ -45,6 +45,20 @@ fn key(owner: &AnswerOwner, provider: ProviderType, request: &str) -> Key {
     Key::new(owner.partition(), format!("ANSWER#{provider}#{request}"))
 }
 
+fn mark_key(owner: &AnswerOwner, provider: ProviderType) -> Key {
+    Key::new(owner.partition(), format!("FORGOTTEN#{provider}"))
+}
+
+/// How long it is remembered that answers were forgotten: longer than any of them is kept.
+const MARK_SECONDS: i64 = 2 * 24 * 3600;
+
+/// When all answers were forgotten last.
+#[derive(Serialize, Deserialize)]
+struct Forgotten {
+    forgotten_at: i64,
+    expires_at: i64,
+}
+
 impl Table {
     /// The last good answer to a request.
     ///
@@ -56,7 +70,10 @@ impl Table {
         provider: ProviderType,
         request: &str,
     ) -> Result<Option<KeptAnswer>, StoreError> {
-        self.get(&key(owner, provider, request)).await
+        let (kept_key, mark_key) = (key(owner, provider, request), mark_key(owner, provider));
+        let (kept, mark) =
+            futures::try_join!(self.get::<KeptAnswer>(&kept_key), self.get::<Forgotten>(&mark_key))?;
+        Ok(kept.filter(|kept| mark.is_none_or(|mark| mark.forgotten_at < kept.fetched_at)))
     }
 
     /// Keeps an answer in place of an older one.
@@ -89,7 +106,8 @@ impl Table {
         self.write(Write::Delete(key(owner, provider, request), Only::Always)).await
     }
 
-    /// Forgets all answers of a host to somebody.
+    /// Forgets all answers of a host to somebody that were given until now; one that is on its way to the
+    /// table while this happens is not served either.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -97,7 +115,10 @@ impl Table {
         &self,
         owner: &AnswerOwner,
         provider: ProviderType,
+        now: i64,
     ) -> Result<(), StoreError> {
+        let mark = Forgotten { forgotten_at: now, expires_at: now + MARK_SECONDS };
+        self.write(Write::put(&mark_key(owner, provider), &mark, Only::Always)?).await?;
         let kept: Vec<Kept> = self.query(&owner.partition(), &format!("ANSWER#{provider}#")).await?;
         for kept in kept.chunks(TRANSACTION) {
             let writes =

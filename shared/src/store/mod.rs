@@ -3,21 +3,29 @@
 
 mod api_keys;
 mod counters;
+mod deliveries;
 mod identities;
+mod installation_repositories;
+mod installations;
 mod kept_answers;
 mod leases;
 mod mapping;
 mod provider_tokens;
+mod reconciliation;
 mod sessions;
 mod sign_ins;
 mod table;
 
 pub use api_keys::{ApiKey, ApiKeyId};
+pub use deliveries::DeliveryRecord;
 pub use identities::{Identity, LinkOutcome, UserId};
+pub use installation_repositories::{KnownRepository, NamedRepository, RepositoryList};
+pub use installations::{InstallationChange, KnownInstallation, Loaded, Rank, RowWanted};
 pub use kept_answers::{AnswerOwner, KeptAnswer};
 pub use leases::Lease;
-pub use mapping::{MappingRow, Observed, Proof};
+pub use mapping::{InstallationFacts, MappingRow, Proof};
 pub use provider_tokens::ProviderToken;
+pub use reconciliation::{ReconcileState, Redelivery, Sweep};
 pub use sessions::Session;
 pub use sign_ins::SignIn;
 pub use table::{StoreError, Table};

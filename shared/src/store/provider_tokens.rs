@@ -29,6 +29,12 @@ pub struct ProviderToken {
     pub refresh_expires_at: Option<i64>,
     /// When the access token was obtained, in Unix seconds.
     pub obtained_at: i64,
+    /// The host that its user named, where it is not the configured one.
+    #[serde(default)]
+    pub host: Option<String>,
+    /// The redirect address of the sign-in: GitLab wants it again with a refresh token.
+    #[serde(default)]
+    pub redirect_uri: Option<String>,
     /// The host has ended it and it cannot be renewed: only a new sign-in helps.
     #[serde(default)]
     pub ended: bool,
@@ -94,8 +100,9 @@ impl Table {
         &self,
         user: &UserId,
         provider: ProviderType,
+        now: i64,
     ) -> Result<(), StoreError> {
         self.write(Write::Delete(key(user, provider), Only::Always)).await?;
-        self.forget_answers(&AnswerOwner::User(user.clone()), provider).await
+        self.forget_answers(&AnswerOwner::User(user.clone()), provider, now).await
     }
 }

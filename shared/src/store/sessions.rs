@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::identities::UserId;
-use super::table::{Key, Only, StoreError, Table, Write, number};
+use super::table::{Key, Only, StoreError, TRANSACTION, Table, Write, number};
 
 /// A session.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -81,6 +81,17 @@ impl Table {
     /// [`StoreError`].
     pub async fn end_session(&self, session: &Session) -> Result<(), StoreError> {
         self.transact(ending(session).into()).await
+    }
+
+    /// Ends all sessions of a user.
+    ///
+    /// # Errors
+    /// [`StoreError`]; the same call again ends the rest.
+    pub async fn end_sessions_of(&self, user: &UserId) -> Result<(), StoreError> {
+        for sessions in self.sessions_of(user).await?.chunks(TRANSACTION / 2) {
+            self.transact(sessions.iter().flat_map(ending).collect()).await?;
+        }
+        Ok(())
     }
 
     /// All sessions of a user, expired ones among them until the table drops them.

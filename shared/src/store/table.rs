@@ -7,12 +7,19 @@ use std::sync::Arc;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
-use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, ReturnValue, TransactWriteItem};
+use aws_sdk_dynamodb::types::{
+    AttributeValue, ConditionCheck, Delete, KeysAndAttributes, Put, ReturnValue, Select, TransactWriteItem,
+    Update,
+};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 /// What one transaction may hold (DynamoDB's limit).
 pub(super) const TRANSACTION: usize = 100;
+/// What one BatchGetItem may ask for (DynamoDB's limit).
+const BATCH: usize = 100;
+/// The index.
+const INDEX: &str = "gsi1";
 
 pub(super) type Item = HashMap<String, AttributeValue>;
 
@@ -73,8 +80,8 @@ pub(super) enum Only {
     IfPresent,
     /// This attribute has this value.
     IfEquals(&'static str, AttributeValue),
-    /// All of these attributes have these values.
-    IfAllEqual(Vec<(&'static str, AttributeValue)>),
+    /// All of these attributes have these values, or are not there.
+    IfAllEqual(Vec<(&'static str, Option<AttributeValue>)>),
     /// The key is free, or the number in this attribute is less than this.
     IfAbsentOrLess(&'static str, i64),
     /// Whatever is there: for items whose old value does not matter.
@@ -94,9 +101,15 @@ impl Only {
             }
             Self::IfAllEqual(wanted) => {
                 let numbered = || wanted.iter().enumerate();
-                let equal: Vec<_> = numbered().map(|(index, _)| format!("#c{index} = :c{index}")).collect();
+                let equal: Vec<_> = numbered()
+                    .map(|(index, (_, value))| match value {
+                        Some(_) => format!("#c{index} = :c{index}"),
+                        None => format!("attribute_not_exists(#c{index})"),
+                    })
+                    .collect();
                 let names = numbered().map(|(index, (name, _))| (format!("#c{index}"), (*name).to_owned()));
-                let values = numbered().map(|(index, (_, value))| (format!(":c{index}"), value.clone()));
+                let values =
+                    numbered().filter_map(|(index, (_, value))| Some((format!(":c{index}"), value.clone()?)));
                 (Some(equal.join(" AND ")), Some(names.collect()), Some(values.collect()))
             }
             Self::IfAbsentOrLess(name, bound) => (
@@ -113,12 +126,53 @@ impl Only {
 pub(super) enum Write {
     Put(Item, Only),
     Delete(Key, Only),
+    /// Changes some attributes of an item.
+    Update(Key, Changes, Only),
+    /// Writes nothing, and keeps the others from being written when the condition does not hold.
+    Check(Key, Only),
 }
+
+/// What becomes of an item's attributes: a value, or gone.
+pub(super) type Changes = Vec<(&'static str, Option<AttributeValue>)>;
 
 impl Write {
     /// Puts `row` under `key`.
     pub(super) fn put(key: &Key, row: &impl Serialize, only: Only) -> Result<Self, StoreError> {
         Ok(Self::Put(to_item(key, row)?, only))
+    }
+}
+
+struct UpdateExpression {
+    text: String,
+    condition: Option<String>,
+    names: HashMap<String, String>,
+    values: Option<Item>,
+}
+
+/// The expressions of an update and of its condition.
+fn expression(changes: Changes, only: Only) -> UpdateExpression {
+    let (condition, names, values) = only.expression();
+    let (mut names, mut values) = (names.unwrap_or_default(), values.unwrap_or_default());
+    let (mut set, mut gone) = (Vec::new(), Vec::new());
+    for (index, (name, value)) in changes.into_iter().enumerate() {
+        names.insert(format!("#a{index}"), name.to_owned());
+        match value {
+            Some(value) => {
+                set.push(format!("#a{index} = :v{index}"));
+                values.insert(format!(":v{index}"), value);
+            }
+            None => gone.push(format!("#a{index}")),
+        }
+    }
+    let clause = |word: &str, parts: &[String]| {
+        if parts.is_empty() { String::new() } else { format!("{word} {} ", parts.join(", ")) }
+    };
+    UpdateExpression {
+        text: clause("SET", &set) + &clause("REMOVE", &gone),
+        condition,
+        names,
+        // DynamoDB refuses an empty map.
+        values: Some(values).filter(|values| !values.is_empty()),
     }
 }
 
@@ -206,12 +260,104 @@ impl Table {
         answer.item.map(from_item).transpose()
     }
 
+    /// Those of the items that are there, as they are now (strongly consistent), in no order.
+    pub(super) async fn get_many<T: DeserializeOwned>(&self, keys: &[Key]) -> Result<Vec<T>, StoreError> {
+        let mut rows = Vec::with_capacity(keys.len());
+        let mut asked: Vec<Item> = keys.iter().map(Key::attributes).collect();
+        while !asked.is_empty() {
+            let rest = asked.split_off(asked.len().min(BATCH));
+            let keys =
+                KeysAndAttributes::builder().set_keys(Some(asked)).consistent_read(true).build().map_err(
+                    |error| StoreError::Unavailable { operation: "BatchGetItem", reason: error.to_string() },
+                )?;
+            let answer = self
+                .client
+                .batch_get_item()
+                .request_items(&*self.name, keys)
+                .send()
+                .await
+                .map_err(failed("BatchGetItem"))?;
+            for item in answer.responses.unwrap_or_default().into_values().flatten() {
+                rows.push(from_item(item)?);
+            }
+            // What DynamoDB did not get to in this answer is asked for again.
+            asked = answer
+                .unprocessed_keys
+                .unwrap_or_default()
+                .into_values()
+                .flat_map(|keys| keys.keys)
+                .collect();
+            asked.extend(rest);
+        }
+        Ok(rows)
+    }
+
+    /// All items of a partition of the index, in order, all pages; the index follows the table within
+    /// moments, so whoever acts on it reads the item itself again.
+    pub(super) async fn query_index<T: DeserializeOwned>(
+        &self,
+        partition: &str,
+    ) -> Result<Vec<T>, StoreError> {
+        let mut start = None;
+        let mut rows = Vec::new();
+        loop {
+            let answer = self
+                .client
+                .query()
+                .table_name(&*self.name)
+                .index_name(INDEX)
+                .key_condition_expression("gsi1pk = :pk")
+                .expression_attribute_values(":pk", text(partition))
+                .set_exclusive_start_key(start)
+                .send()
+                .await
+                .map_err(failed("Query"))?;
+            for item in answer.items.unwrap_or_default() {
+                rows.push(from_item(item)?);
+            }
+            start = answer.last_evaluated_key;
+            if start.is_none() {
+                return Ok(rows);
+            }
+        }
+    }
+
+    /// How many items a partition of the index holds.
+    pub(super) async fn count_index(&self, partition: &str) -> Result<u64, StoreError> {
+        let mut start = None;
+        let mut count = 0;
+        loop {
+            let answer = self
+                .client
+                .query()
+                .table_name(&*self.name)
+                .index_name(INDEX)
+                .select(Select::Count)
+                .key_condition_expression("gsi1pk = :pk")
+                .expression_attribute_values(":pk", text(partition))
+                .set_exclusive_start_key(start)
+                .send()
+                .await
+                .map_err(failed("Query"))?;
+            count += u64::try_from(answer.count).unwrap_or(0);
+            start = answer.last_evaluated_key;
+            if start.is_none() {
+                return Ok(count);
+            }
+        }
+    }
+
     /// All items of a partition whose sort keys begin so, in order, all pages, strongly consistent.
     pub(super) async fn query<T: DeserializeOwned>(
         &self,
         pk: &str,
         prefix: &str,
     ) -> Result<Vec<T>, StoreError> {
+        self.query_items(pk, prefix).await?.into_iter().map(from_item).collect()
+    }
+
+    /// The same, not read yet: for partitions that hold items of several kinds.
+    pub(super) async fn query_items(&self, pk: &str, prefix: &str) -> Result<Vec<Item>, StoreError> {
         let mut start = None;
         let mut rows = Vec::new();
         loop {
@@ -227,9 +373,7 @@ impl Table {
                 .send()
                 .await
                 .map_err(failed("Query"))?;
-            for item in answer.items.unwrap_or_default() {
-                rows.push(from_item(item)?);
-            }
+            rows.extend(answer.items.unwrap_or_default());
             start = answer.last_evaluated_key;
             if start.is_none() {
                 return Ok(rows);
@@ -266,6 +410,22 @@ impl Table {
                     .await
                     .map_err(failed("DeleteItem"))?;
             }
+            Write::Update(key, changes, only) => {
+                let update = expression(changes, only);
+                self.client
+                    .update_item()
+                    .table_name(&*self.name)
+                    .set_key(Some(key.attributes()))
+                    .update_expression(update.text)
+                    .set_condition_expression(update.condition)
+                    .set_expression_attribute_names(Some(update.names))
+                    .set_expression_attribute_values(update.values)
+                    .send()
+                    .await
+                    .map_err(failed("UpdateItem"))?;
+            }
+            // Nothing to guard where nothing else is written.
+            Write::Check(..) => self.transact(vec![write]).await?,
         }
         Ok(())
     }
@@ -310,25 +470,8 @@ impl Table {
         attributes: &[(&'static str, AttributeValue)],
         only: Only,
     ) -> Result<(), StoreError> {
-        let assignments: Vec<String> =
-            (0..attributes.len()).map(|index| format!("#a{index} = :v{index}")).collect();
-        let (condition, names, values) = only.expression();
-        let mut update = self
-            .client
-            .update_item()
-            .table_name(&*self.name)
-            .set_key(Some(key.attributes()))
-            .set_condition_expression(condition)
-            .set_expression_attribute_names(names)
-            .set_expression_attribute_values(values)
-            .update_expression(format!("SET {}", assignments.join(", ")));
-        for (index, (name, value)) in attributes.iter().enumerate() {
-            update = update
-                .expression_attribute_names(format!("#a{index}"), *name)
-                .expression_attribute_values(format!(":v{index}"), value.clone());
-        }
-        update.send().await.map_err(failed("UpdateItem"))?;
-        Ok(())
+        let changes = attributes.iter().map(|(name, value)| (*name, Some(value.clone()))).collect();
+        self.write(Write::Update(key.clone(), changes, only)).await
     }
 
     /// All writes or none. [`StoreError::Conflict`] when a condition does not hold or another transaction
@@ -390,6 +533,31 @@ impl Table {
                     .build()
                     .map_err(unbuilt)?;
                 TransactWriteItem::builder().delete(delete).build()
+            }
+            Write::Update(key, changes, only) => {
+                let update = expression(changes, only);
+                let update = Update::builder()
+                    .table_name(&*self.name)
+                    .set_key(Some(key.attributes()))
+                    .update_expression(update.text)
+                    .set_condition_expression(update.condition)
+                    .set_expression_attribute_names(Some(update.names))
+                    .set_expression_attribute_values(update.values)
+                    .build()
+                    .map_err(unbuilt)?;
+                TransactWriteItem::builder().update(update).build()
+            }
+            Write::Check(key, only) => {
+                let (condition, names, values) = only.expression();
+                let check = ConditionCheck::builder()
+                    .table_name(&*self.name)
+                    .set_key(Some(key.attributes()))
+                    .set_condition_expression(condition)
+                    .set_expression_attribute_names(names)
+                    .set_expression_attribute_values(values)
+                    .build()
+                    .map_err(unbuilt)?;
+                TransactWriteItem::builder().condition_check(check).build()
             }
         })
     }

@@ -1,14 +1,20 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use lambda_http::RequestExt;
 use serde_json::Value;
 
 use super::*;
 use crate::template::Template;
 
-/// Every file of `events/`: its name without `.json`, and its text.
+/// Every request in `events/`: the name of its file without `.json`, and its text. What a schedule sends is
+/// no request.
 fn events() -> Vec<(String, String)> {
+    let schedules = Template::embedded().unwrap().schedules;
+    let scheduled =
+        |name: &str| schedules.iter().any(|schedule| Some(&*schedule.function) == name.split('.').next());
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../events");
     let mut events: Vec<_> = std::fs::read_dir(folder)
         .unwrap()
@@ -17,13 +23,25 @@ fn events() -> Vec<(String, String)> {
             assert_eq!(path.extension().unwrap(), "json", "{path:?}");
             (path.file_stem().unwrap().to_str().unwrap().to_owned(), std::fs::read_to_string(&path).unwrap())
         })
+        .filter(|(name, _)| !scheduled(name))
         .collect();
     events.sort();
     events
 }
 
+#[test]
+fn every_schedule_of_the_template_has_an_event_that_is_what_it_sends() {
+    for schedule in Template::embedded().unwrap().schedules {
+        let input: Value = serde_json::from_str(schedule.input.as_deref().unwrap()).unwrap();
+        let name = if input["full"] == true { "full" } else { "changes" };
+        let file = format!("{}/../events/{}.{name}.json", env!("CARGO_MANIFEST_DIR"), schedule.function);
+        let event: Value = serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
+        assert_eq!(event, input);
+    }
+}
+
 fn router(template: &Template) -> Router {
-    let names = template.functions.keys().cloned();
+    let names = template.routes.iter().map(|route| route.function.clone());
     Router::new(&template.routes, names.map(|name| (name, handler(|_| shaped()))).collect()).unwrap()
 }
 
@@ -72,7 +90,9 @@ fn every_event_is_complete() {
         for field in ["requestId", "time", "timeEpoch", "accountId", "apiId"] {
             assert!(!context[field].is_null(), "{name} has no {field}");
         }
-        let length = event["body"].as_str().map_or(0, str::len);
+        let body = event["body"].as_str().unwrap_or_default();
+        let length =
+            if event["isBase64Encoded"] == true { STANDARD.decode(body).unwrap().len() } else { body.len() };
         assert_eq!(event["headers"]["content-length"], length.to_string(), "{name}");
     }
 }

@@ -39,6 +39,8 @@ pub enum Notice {
     ApprovalPending,
     /// The person's own token does not show the installation (reference: GitHub, 5.2).
     InstallationNotYours,
+    /// The account at the provider belongs to another user here, or this user has another account there.
+    OtherUsersIdentity(ProviderType),
     /// This deployment has no client at that provider.
     ProviderNotConfigured(ProviderType),
 }
@@ -55,6 +57,7 @@ impl Notice {
             Self::SignInFailed(_) => "sign_in_failed",
             Self::ApprovalPending => "approval_pending",
             Self::InstallationNotYours => "installation_not_yours",
+            Self::OtherUsersIdentity(_) => "identity_of_another_user",
             Self::ProviderNotConfigured(_) => "provider_not_configured",
         }
     }
@@ -64,7 +67,9 @@ impl Notice {
     pub const fn status(self) -> StatusCode {
         match self {
             Self::StateMissing(_) | Self::StateExpired(_) | Self::StateReused(_) => StatusCode::BAD_REQUEST,
-            Self::AccessDenied(_) | Self::InstallationNotYours => StatusCode::FORBIDDEN,
+            Self::AccessDenied(_) | Self::InstallationNotYours | Self::OtherUsersIdentity(_) => {
+                StatusCode::FORBIDDEN
+            }
             Self::SignInFailed(_) => StatusCode::BAD_GATEWAY,
             Self::ApprovalPending => StatusCode::OK,
             Self::ProviderNotConfigured(_) => StatusCode::NOT_FOUND,
@@ -102,6 +107,14 @@ impl Notice {
                 "Installation not yours",
                 "Your GitHub account does not have access to this installation. Nothing was changed.",
             ),
+            Self::OtherUsersIdentity(provider) => Page::new(
+                "Account cannot be linked",
+                format!(
+                    "This {0} account belongs to another user here, or you are signed in with another {0} \
+                     account. Nothing was changed. Sign out first to sign in with it.",
+                    display_name(provider)
+                ),
+            ),
             Self::ProviderNotConfigured(provider) => Page::new(
                 "Provider not configured",
                 format!("Sign-in with {} is not set up on this server.", display_name(provider)),
@@ -115,7 +128,10 @@ impl Notice {
             | Self::SignInFailed(provider) => {
                 page.with_link(format!("/auth/{provider}/login"), "Sign in again")
             }
-            Self::ApprovalPending | Self::InstallationNotYours | Self::ProviderNotConfigured(_) => {
+            Self::ApprovalPending
+            | Self::InstallationNotYours
+            | Self::OtherUsersIdentity(_)
+            | Self::ProviderNotConfigured(_) => {
                 page.with_link("/auth/session".to_owned(), "See who is signed in")
             }
         };

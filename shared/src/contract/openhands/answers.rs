@@ -10,13 +10,11 @@ use serde_json::Value;
 use super::body::UNREADABLE;
 use super::repository::Repository;
 use crate::contract::problem::Problem;
-use crate::contract::{Family, Response, with_header, with_retry_after};
+use crate::contract::{Family, Response, TOTAL_COUNT, TRUNCATED, with_header, with_retry_after};
 use crate::failure::{Failure, FieldProblem, Location};
 use crate::provider::{ProviderError, ProviderType};
 
 const PARTIAL_RESULT: HeaderName = HeaderName::from_static("x-partial-result");
-const TOTAL_COUNT: HeaderName = HeaderName::from_static("x-total-count");
-const TRUNCATED: HeaderName = HeaderName::from_static("x-truncated");
 
 /// API Gateway takes 10,240 bytes of answer headers in all (AWS docs, HTTP API quotas).
 const PARTIAL_RESULT_MAX: usize = 4096;

@@ -31,7 +31,7 @@ pub fn name(content_type: Option<&str>, body: &[u8]) -> Result<String, Failure> 
     }
 }
 
-fn read(content_type: Option<&str>, body: &[u8]) -> Result<Value, Failure> {
+pub(super) fn read(content_type: Option<&str>, body: &[u8]) -> Result<Value, Failure> {
     if body.is_empty() {
         return Ok(Value::Null);
     }

@@ -3,6 +3,7 @@
 
 pub mod answers;
 pub mod body;
+pub mod git_providers;
 pub mod installation_id;
 pub mod integer;
 mod json_text;
@@ -11,6 +12,7 @@ pub mod parameters;
 pub mod repository;
 
 pub use answers::{Extent, PartialFailure, installations, repositories};
+pub use git_providers::GivenToken;
 pub use installation_id::installation_id_for;
 pub use keys::{KeyRow, NewKey};
 pub use parameters::{DEFAULT_PAGE, DEFAULT_PER_PAGE, InstallationsQuery, RepositoriesQuery};

@@ -4,10 +4,9 @@
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 use serde::{Deserialize, Deserializer};
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
-use crate::provider::github::Account;
+use crate::provider::github::{Account, unix_seconds};
+use crate::store::NamedRepository;
 
 /// One delivery of our own App's webhook.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,8 +33,8 @@ pub enum Change {
         action: InstallationAction,
         /// What it is now.
         installation: Box<InstallationState>,
-        /// The repositories, where the event lists them.
-        repositories: Vec<RepositoryRef>,
+        /// All repositories that it reaches, where the event lists them.
+        repositories: Option<Vec<NamedRepository>>,
         /// Numeric id of the account that did it.
         sender: Option<u64>,
     },
@@ -44,9 +43,9 @@ pub enum Change {
         /// The installation as it is now.
         installation: Box<InstallationState>,
         /// Added.
-        added: Vec<RepositoryRef>,
+        added: Vec<NamedRepository>,
         /// Removed.
-        removed: Vec<RepositoryRef>,
+        removed: Vec<NamedRepository>,
     },
     /// An account was renamed. The event holds no order: only GitHub knows the name of today.
     Renamed {
@@ -98,18 +97,6 @@ pub struct InstallationState {
     /// Last change, in Unix seconds.
     #[serde(default, deserialize_with = "moment")]
     pub updated_at: Option<i64>,
-}
-
-/// A repository as an event names it.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-pub struct RepositoryRef {
-    /// Numeric id.
-    pub id: u64,
-    /// `owner/name`.
-    pub full_name: String,
-    /// Not visible to everybody.
-    #[serde(default)]
-    pub private: bool,
 }
 
 /// Why a delivery cannot be read; the text names the header or the part of the body.
@@ -170,7 +157,7 @@ struct Action {
 struct InstallationBody {
     installation: InstallationState,
     #[serde(default)]
-    repositories: Option<Vec<RepositoryRef>>,
+    repositories: Option<Vec<NamedRepository>>,
     sender: Option<Id>,
 }
 
@@ -179,9 +166,9 @@ struct RepositoriesBody {
     installation: InstallationState,
     repository_selection: Option<String>,
     #[serde(default)]
-    repositories_added: Vec<RepositoryRef>,
+    repositories_added: Vec<NamedRepository>,
     #[serde(default)]
-    repositories_removed: Vec<RepositoryRef>,
+    repositories_removed: Vec<NamedRepository>,
 }
 
 #[derive(Deserialize)]
@@ -244,7 +231,7 @@ fn change(event: &str, body: &[u8], app_id: u64) -> Result<Change, DeliveryProbl
     Ok(Change::Installation {
         action: installation_action,
         installation: Box::new(body.installation),
-        repositories: body.repositories.unwrap_or_default(),
+        repositories: body.repositories,
         sender: body.sender.map(|sender| sender.id),
     })
 }
@@ -273,9 +260,10 @@ fn moment<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::
     match Option::<Moment>::deserialize(deserializer)? {
         None => Ok(None),
         Some(Moment::Unix(seconds)) => Ok(Some(seconds)),
-        Some(Moment::Text(text)) => OffsetDateTime::parse(&text, &Rfc3339)
-            .map(|moment| Some(moment.unix_timestamp()))
-            .map_err(|_| serde::de::Error::custom("a date of no known form")),
+        Some(Moment::Text(text)) => {
+            let seconds = unix_seconds(&text);
+            seconds.map(Some).ok_or_else(|| serde::de::Error::custom("a date of no known form"))
+        }
     }
 }
 

@@ -4,7 +4,5 @@
 mod event;
 mod signature;
 
-pub use event::{
-    Change, Delivery, DeliveryProblem, InstallationAction, InstallationState, RepositoryRef, parse,
-};
+pub use event::{Change, Delivery, DeliveryProblem, InstallationAction, InstallationState, parse};
 pub use signature::{SignatureProblem, verify};

@@ -4,7 +4,8 @@
 use futures::stream::{self, StreamExt};
 use serde::Deserialize;
 
-use super::{Github, GithubError, MAX_PER_PAGE};
+use super::{Github, MAX_PER_PAGE};
+use crate::provider::CallError;
 use crate::provider::paging::{self, Remaining};
 use crate::provider::token::TokenSource;
 use crate::provider::upstream::Budget;
@@ -91,12 +92,12 @@ impl Github {
     /// After the first page the others are fetched at once.
     ///
     /// # Errors
-    /// [`GithubError`] if any page fails: a cut list would look like a whole one.
+    /// [`CallError`] if any page fails: a cut list would look like a whole one.
     pub async fn installations<T: TokenSource>(
         &self,
         source: &T,
         budget: &Budget,
-    ) -> Result<Vec<Installation>, GithubError> {
+    ) -> Result<Vec<Installation>, CallError> {
         let (first, last_page) = self.installations_page(1, source, budget).await?;
         let mut all = first.installations;
         let mut remaining = Remaining::new(first.total_count, MAX_PER_PAGE, last_page);
@@ -121,7 +122,7 @@ impl Github {
         page: u32,
         source: &T,
         budget: &Budget,
-    ) -> Result<(Installations, u32), GithubError> {
+    ) -> Result<(Installations, u32), CallError> {
         let url = self.url(
             &["user", "installations"],
             &[("per_page", &MAX_PER_PAGE.to_string()), ("page", &page.to_string())],
@@ -133,13 +134,13 @@ impl Github {
     /// The user's role in an organisation, proved with the user's own token.
     ///
     /// # Errors
-    /// [`GithubError`]; [`crate::provider::ProviderError::Forbidden`] where the App may not read memberships.
+    /// [`CallError`]; [`crate::provider::ProviderError::Forbidden`] where the App may not read memberships.
     pub async fn membership_role<T: TokenSource>(
         &self,
         organization: &str,
         source: &T,
         budget: &Budget,
-    ) -> Result<MembershipRole, GithubError> {
+    ) -> Result<MembershipRole, CallError> {
         let url = self.url(&["user", "memberships", "orgs", organization], &[]);
         let (membership, _) = self.get_json::<_, Membership>(url, source, budget).await?;
         Ok(if membership.state == "active" && membership.role == "admin" {
@@ -151,7 +152,7 @@ impl Github {
 }
 
 /// The last page that a `Link` names, `page` itself where it names none.
-pub(super) fn further(link: Option<&str>, page: u32) -> u32 {
+pub(crate) fn further(link: Option<&str>, page: u32) -> u32 {
     link.map_or(page, |link| {
         paging::page_of(link, "last").or_else(|| paging::page_of(link, "next")).unwrap_or(page).max(page)
     })

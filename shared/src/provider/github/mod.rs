@@ -4,26 +4,27 @@
 mod installations;
 mod oauth;
 mod repositories;
+mod repository_details;
 
-use std::time::Duration;
-
-use http::header::{ACCEPT, AUTHORIZATION, RETRY_AFTER};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
-use secrecy::{ExposeSecret, SecretString};
+use http::header::{ACCEPT, RETRY_AFTER};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use tokio::time::Instant;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 use url::Url;
 
-use super::token::{AccessToken, TokenError, TokenSource};
-use super::upstream::{Answer, Budget, Call, Upstream};
-use super::{ForbiddenReason, ProviderError, ProviderType};
+use super::authorized::{self, bearer};
+use super::token::TokenSource;
+use super::upstream::{Answer, Budget, Upstream};
+use super::{CallError, ForbiddenReason, ProviderError, ProviderType};
 use crate::clock::Clock;
 use crate::config::{GithubHost, endpoint};
 
+pub(crate) use installations::further;
 pub use installations::{Account, Installation, Installations, MembershipRole};
-pub use oauth::{GithubOauth, OauthError, TokenGrant};
-pub use repositories::RepositoryPage;
+pub use repositories::{Listed, RepositoryPage};
+pub use repository_details::RepositoryDetails;
 
 /// The REST API version that is asked for where the client names none; supported until at least
 /// March 2028 (24 months after its successor appeared).
@@ -34,19 +35,6 @@ pub const MEDIA_TYPE: &str = "application/vnd.github+json";
 pub const API_VERSION_HEADER: HeaderName = HeaderName::from_static("x-github-api-version");
 /// The largest page that GitHub gives.
 pub const MAX_PER_PAGE: u32 = 100;
-/// Wait before a token that was just obtained is tried again (GitHub's replication lag, reference 1.9).
-const REPLICATION_LAG: Duration = Duration::from_secs(1);
-
-/// A call of ours failed, for want of a token or at the host.
-#[derive(Clone, Debug, thiserror::Error)]
-pub enum GithubError {
-    /// No usable token.
-    #[error(transparent)]
-    Token(#[from] TokenError),
-    /// The host failed or refused.
-    #[error(transparent)]
-    Host(#[from] ProviderError),
-}
 
 /// GitHub's REST API at one host.
 #[derive(Clone, Debug)]
@@ -94,51 +82,19 @@ impl Github {
         url
     }
 
-    /// A GET with the token of `source`, which is renewed once when the host does not accept it, and
-    /// tried once more after a second when the host does not know a new token yet.
+    /// A GET with the token of `source`; see [`authorized::get`].
     ///
     /// # Errors
-    /// [`GithubError`] for want of a token or of an answer; an answer of any status is `Ok`.
+    /// [`CallError`] for want of a token or of an answer; an answer of any status is `Ok`.
     pub async fn get<T: TokenSource>(
         &self,
         url: Url,
-        headers: HeaderMap,
+        mut headers: HeaderMap,
         source: &T,
         budget: &Budget,
-    ) -> Result<Answer, GithubError> {
-        let mut token = source.token().await?;
-        let mut renewed = false;
-        loop {
-            let answer = self.get_with(url.clone(), headers.clone(), &token, budget).await?;
-            if answer.status != StatusCode::UNAUTHORIZED {
-                return Ok(answer);
-            }
-            if token.fresh && Instant::now() + REPLICATION_LAG < budget.deadline() {
-                tokio::time::sleep(REPLICATION_LAG).await;
-                token.fresh = false;
-                renewed = true;
-                continue;
-            }
-            if renewed {
-                return Ok(answer);
-            }
-            let Some(other) = source.renew(&token).await? else { return Ok(answer) };
-            renewed = true;
-            token = other;
-        }
-    }
-
-    async fn get_with(
-        &self,
-        url: Url,
-        mut headers: HeaderMap,
-        token: &AccessToken,
-        budget: &Budget,
-    ) -> Result<Answer, ProviderError> {
-        headers.insert(AUTHORIZATION, bearer(&token.secret)?);
+    ) -> Result<Answer, CallError> {
         with_defaults(&mut headers);
-        let call = Call { method: Method::GET, url, headers, body: None };
-        self.upstream.call(ProviderType::Github, &call, budget).await
+        authorized::get(&self.upstream, ProviderType::Github, url, headers, bearer, source, budget).await
     }
 
     /// A GET whose answer is 200 and JSON, or an error.
@@ -147,7 +103,7 @@ impl Github {
         url: Url,
         source: &T,
         budget: &Budget,
-    ) -> Result<(D, Answer), GithubError> {
+    ) -> Result<(D, Answer), CallError> {
         let answer = self.get(url, HeaderMap::new(), source, budget).await?;
         Ok((read_json(&answer, &self.clock)?, answer))
     }
@@ -155,21 +111,15 @@ impl Github {
     /// Who the token belongs to.
     ///
     /// # Errors
-    /// [`GithubError`], as every call.
-    pub async fn user<T: TokenSource>(&self, source: &T, budget: &Budget) -> Result<GithubUser, GithubError> {
+    /// [`CallError`], as every call.
+    pub async fn user<T: TokenSource>(&self, source: &T, budget: &Budget) -> Result<GithubUser, CallError> {
         Ok(self.get_json(self.url(&["user"], &[]), source, budget).await?.0)
     }
 }
 
-/// `Authorization: Bearer`, marked so that nothing prints it.
-///
-/// # Errors
-/// [`ProviderError::Unauthorized`] when the token cannot stand in a header at all.
-pub(crate) fn bearer(token: &SecretString) -> Result<HeaderValue, ProviderError> {
-    let mut value = HeaderValue::try_from(format!("Bearer {}", token.expose_secret()))
-        .map_err(|_| ProviderError::Unauthorized)?;
-    value.set_sensitive(true);
-    Ok(value)
+/// Unix seconds of a date as GitHub writes it (RFC 3339), with `Z` or an offset.
+pub(crate) fn unix_seconds(date: &str) -> Option<i64> {
+    OffsetDateTime::parse(date, &Rfc3339).ok().map(OffsetDateTime::unix_timestamp)
 }
 
 /// The headers that every call carries, where the client did not choose its own.
@@ -186,6 +136,14 @@ pub(crate) fn read_json<D: DeserializeOwned>(answer: &Answer, clock: &Clock) -> 
     if answer.status != StatusCode::OK {
         return Err(classify(answer, clock));
     }
+    parse_json(answer)
+}
+
+/// The JSON of an answer whose status is known to be right.
+///
+/// # Errors
+/// [`ProviderError::BadResponse`] for a body that is not what was asked for.
+pub(crate) fn parse_json<D: DeserializeOwned>(answer: &Answer) -> Result<D, ProviderError> {
     serde_json::from_slice(&answer.body).map_err(|error| {
         // The position and kind only: the body may hold private data.
         tracing::warn!(

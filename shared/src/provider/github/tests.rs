@@ -6,11 +6,14 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, StatusCode};
 use proptest::prelude::*;
 
-use super::repositories::repository;
-use super::{ForbiddenReason, ProviderError, classify};
+use super::{ForbiddenReason, Listed, ProviderError, classify};
 use crate::clock::Clock;
 use crate::provider::upstream::Answer;
-use crate::provider::{OwnerType, ProviderType};
+use crate::provider::{OwnerType, ProviderType, Repository};
+
+fn repository(item: &str) -> Option<Repository> {
+    Listed::read(item)
+}
 
 fn answer(status: u16, headers: &[(&str, &str)], body: &str) -> Answer {
     let header = |(name, value): &(&str, &str)| {

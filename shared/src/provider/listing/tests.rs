@@ -108,7 +108,7 @@ fn a_page_behind_the_end_is_empty_and_numbers_do_not_overflow() {
 
 #[test]
 fn one_hosts_failure_is_noted_and_all_hosts_failure_is_the_answer() {
-    let failed = || Err(GithubError::Host(ProviderError::Forbidden(ForbiddenReason::Plain)));
+    let failed = || Err(CallError::Host(ProviderError::Forbidden(ForbiddenReason::Plain)));
     let missing = Missing {
         provider: ProviderType::Github,
         installation: Some("5002".to_owned()),
@@ -125,9 +125,9 @@ fn one_hosts_failure_is_noted_and_all_hosts_failure_is_the_answer() {
     };
     assert_eq!(merged.missing, [host, missing.clone()]);
 
-    let late = || Err(GithubError::Token(TokenError::Expired));
+    let late = || Err(CallError::Token(TokenError::Expired));
     let error = merge(vec![(ProviderType::Github, late()), (ProviderType::Gitlab, failed())]).unwrap_err();
-    assert!(matches!(error, GithubError::Token(TokenError::Expired)), "the first one's: {error}");
+    assert!(matches!(error, (_, CallError::Token(TokenError::Expired))), "the first one's: {error:?}");
     assert!(merge(Vec::new()).unwrap().repositories.is_empty());
 }
 
@@ -139,7 +139,7 @@ fn a_missing_token_counts_as_the_hosts_refusal_and_a_table_that_fails_as_no_conn
         (TokenError::Host(ProviderError::Timeout), 504),
         (TokenError::Unavailable("x".to_owned()), 502),
     ] {
-        assert_eq!(as_host_error(&GithubError::Token(error.clone())).status(), status, "{error}");
+        assert_eq!(as_host_error(&CallError::Token(error.clone())).status(), status, "{error}");
     }
 }
 

@@ -25,10 +25,10 @@ fn read_as(event: &str, app: u64, body: &str) -> Change {
     parse(&headers(event, app), body.as_bytes(), app).expect("GitHub's own example is read").change
 }
 
-fn installation(app: u64, body: &str) -> (InstallationAction, InstallationState, Vec<RepositoryRef>) {
+fn installation(app: u64, body: &str) -> (InstallationAction, InstallationState, Vec<NamedRepository>) {
     match read_as("installation", app, body) {
         Change::Installation { action, installation, repositories, sender: Some(_) } => {
-            (action, *installation, repositories)
+            (action, *installation, repositories.unwrap_or_default())
         }
         other => panic!("{other:?}"),
     }

@@ -1,0 +1,239 @@
+//! `POST /api/add-git-providers` and `/api/unset-provider-tokens`: the body as FastAPI reads OpenHands' model,
+//! the answers in OpenHands' words. What becomes of a token is decided elsewhere.
+
+use http::StatusCode;
+use secrecy::SecretString;
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use super::body;
+use crate::contract::{Family, Response};
+use crate::failure::{Failure, FieldProblem, Location};
+use crate::provider::ProviderType;
+
+const PROVIDERS: &str = "'github', 'gitlab', 'bitbucket' or 'enterprise_sso'";
+const FIELD: &str = "provider_tokens";
+
+/// A token that the caller gives for one provider.
+#[derive(Clone, Debug)]
+pub struct GivenToken {
+    /// Whose it is.
+    pub provider: ProviderType,
+    /// The token; none leaves the one that is there.
+    pub token: Option<SecretString>,
+    /// The provider's host, where it is not the configured one.
+    pub host: Option<String>,
+}
+
+/// The tokens of a body `{"provider_tokens": {"github": {"token", "host"}}}`, in its order; other keys do no harm.
+///
+/// # Errors
+/// [`Failure::Invalid`] in FastAPI's words, all problems of the body at once.
+pub fn given_tokens(content_type: Option<&str>, body: &[u8]) -> Result<Vec<GivenToken>, Failure> {
+    let fields = match body::read(content_type, body)? {
+        Value::Object(fields) => fields,
+        Value::Null => {
+            return Err(Failure::Invalid(vec![problem("missing", &[], "Field required", &Value::Null)]));
+        }
+        other => return Err(Failure::Invalid(vec![not_an_object(&[], &other)])),
+    };
+    let tokens = match fields.get(FIELD) {
+        None => return Ok(Vec::new()),
+        Some(Value::Object(tokens)) => tokens,
+        Some(other) => {
+            let text = "Input should be a valid dictionary";
+            return Err(Failure::Invalid(vec![problem("dict_type", &[FIELD], text, other)]));
+        }
+    };
+    let (mut given, mut problems) = (Vec::new(), Vec::new());
+    for (name, value) in tokens {
+        let provider = ProviderType::from_name(name);
+        if provider.is_none() {
+            problems.push(FieldProblem {
+                context: Some(json!({ "expected": PROVIDERS })),
+                ..problem(
+                    "enum",
+                    &[FIELD, name, "[key]"],
+                    &format!("Input should be {PROVIDERS}"),
+                    &Value::from(name.as_str()),
+                )
+            });
+        }
+        let Value::Object(fields) = value else {
+            problems.push(not_an_object(&[FIELD, name], value));
+            continue;
+        };
+        let token = text(fields, name, "token", &mut problems);
+        let host = text(fields, name, "host", &mut problems);
+        if let Some(provider) = provider {
+            given.push(GivenToken {
+                provider,
+                token: token
+                    .map(|token| token.trim().to_owned())
+                    .filter(|token| !token.is_empty())
+                    .map(Into::into),
+                host: host.map(|host| host.trim().to_owned()).filter(|host| !host.is_empty()),
+            });
+        }
+    }
+    if problems.is_empty() { Ok(given) } else { Err(Failure::Invalid(problems)) }
+}
+
+fn text(
+    fields: &Map<String, Value>,
+    provider: &str,
+    field: &str,
+    problems: &mut Vec<FieldProblem>,
+) -> Option<String> {
+    match fields.get(field) {
+        None | Some(Value::Null) => None,
+        Some(Value::String(text)) => Some(text.clone()),
+        Some(other) => {
+            // What stands in place of a token may be one: it is not repeated.
+            let shown = if field == "token" { Value::from("**********") } else { other.clone() };
+            problems.push(problem(
+                "string_type",
+                &[FIELD, provider, field],
+                "Input should be a valid string",
+                &shown,
+            ));
+            None
+        }
+    }
+}
+
+fn not_an_object(location: &[&str], input: &Value) -> FieldProblem {
+    let text = "Input should be a valid dictionary or object to extract fields from";
+    // It may be a token that was given without its field.
+    let shown = if location.is_empty() { input.clone() } else { Value::from("**********") };
+    problem("model_attributes_type", location, text, &shown)
+}
+
+fn problem(kind: &'static str, location: &[&str], message: &str, input: &Value) -> FieldProblem {
+    FieldProblem {
+        kind,
+        location: ["body"].iter().chain(location).map(|step| Location::Name((*step).to_owned())).collect(),
+        message: message.to_owned(),
+        input: input.clone(),
+        context: None,
+    }
+}
+
+#[derive(Serialize)]
+struct Message {
+    message: &'static str,
+}
+
+#[derive(Serialize)]
+struct Error<'a> {
+    error: &'a str,
+}
+
+/// 200: every token that was given is stored.
+#[must_use]
+pub fn stored() -> Response {
+    Family::OpenHands.json(StatusCode::OK, &Message { message: "Git providers stored" })
+}
+
+/// 200: the caller has no token at any provider any more.
+#[must_use]
+pub fn unset() -> Response {
+    Family::OpenHands.json(StatusCode::OK, &Message { message: "Unset Git provider tokens" })
+}
+
+/// 401: the provider does not accept the token.
+#[must_use]
+pub fn not_accepted(provider: ProviderType) -> Response {
+    let error = format!("Invalid token. Please make sure it is a valid {provider} token.");
+    Family::OpenHands.json(StatusCode::UNAUTHORIZED, &Error { error: &error })
+}
+
+/// 400: a host that the operator does not allow.
+#[must_use]
+pub fn host_not_allowed(provider: ProviderType) -> Response {
+    let error = format!("The host given for {provider} is not one that this server allows.");
+    Family::OpenHands.json(StatusCode::BAD_REQUEST, &Error { error: &error })
+}
+
+/// 409: the account that the token belongs to is another user's here.
+#[must_use]
+pub fn of_another_user(provider: ProviderType) -> Response {
+    let error = format!("This {provider} account belongs to another user, or another one is linked already.");
+    Family::OpenHands.json(StatusCode::CONFLICT, &Error { error: &error })
+}
+
+#[cfg(test)]
+mod tests {
+    use secrecy::ExposeSecret;
+
+    use super::*;
+    use crate::contract::testing::wire;
+
+    const JSON: Option<&str> = Some("application/json");
+
+    fn read(body: &Value) -> Result<Vec<GivenToken>, Failure> {
+        given_tokens(JSON, body.to_string().as_bytes())
+    }
+
+    #[test]
+    fn tokens_and_hosts_are_read_and_blank_ones_are_none() {
+        let given = read(&json!({
+            "mcp_config": {},
+            "provider_tokens": {
+                "github": {"token": " ghp_x ", "host": "git.example.com", "user_id": "7"},
+                "gitlab": {"token": "", "host": null},
+                "bitbucket": {},
+            },
+        }))
+        .unwrap();
+        let shown: Vec<_> = given
+            .iter()
+            .map(|one| {
+                (one.provider, one.token.as_ref().map(ExposeSecret::expose_secret), one.host.as_deref())
+            })
+            .collect();
+        assert_eq!(
+            shown,
+            [
+                (ProviderType::Bitbucket, None, None),
+                (ProviderType::Github, Some("ghp_x"), Some("git.example.com")),
+                (ProviderType::Gitlab, None, None),
+            ]
+        );
+        assert!(read(&json!({})).unwrap().is_empty());
+        assert!(!format!("{given:?}").contains("ghp_x"));
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_in_fastapis_words_and_no_token_is_repeated() {
+        let bodies = [
+            json!([]),
+            json!({"provider_tokens": []}),
+            json!({"provider_tokens": {"nope": {"token": "a"}, "github": "ghp_secret"}}),
+            json!({"provider_tokens": {"github": {"token": ["ghp_secret"], "host": 5}}}),
+        ];
+        let answers: Vec<String> =
+            bodies.iter().map(|body| wire(&Family::OpenHands.failure(&read(body).unwrap_err()))).collect();
+        let all = answers.join("\n\n");
+        assert!(!all.contains("ghp_secret"), "{all}");
+        insta::assert_snapshot!(all);
+        let none = given_tokens(JSON, b"").unwrap_err();
+        insta::assert_snapshot!(wire(&Family::OpenHands.failure(&none)));
+    }
+
+    #[test]
+    fn the_answers_are_openhands_own() {
+        let answers = [
+            stored(),
+            unset(),
+            not_accepted(ProviderType::Github),
+            host_not_allowed(ProviderType::Gitlab),
+            of_another_user(ProviderType::Bitbucket),
+        ];
+        let answers: Vec<String> = answers
+            .iter()
+            .map(|answer| format!("{} {}", answer.status(), String::from_utf8_lossy(answer.body().as_ref())))
+            .collect();
+        insta::assert_snapshot!(answers.join("\n"));
+    }
+}
