@@ -13,6 +13,7 @@ use tracing::Level;
 pub use aws::Aws;
 pub use hosts::{AllowedHosts, BitbucketHost, GithubHost, GitlabHost, PublicUrl, endpoint, is_this_machine};
 pub use variables::ConfigError;
+pub(crate) use variables::parse_base_url;
 
 use variables::Variables;
 

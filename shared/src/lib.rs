@@ -13,6 +13,7 @@ pub mod link_header;
 pub mod metrics;
 pub mod provider;
 pub mod relay;
+pub mod ring_provider;
 pub mod runtime;
 pub mod secrets;
 pub mod service;

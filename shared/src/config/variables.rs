@@ -188,7 +188,7 @@ const URL: &str = "https://host[:port][/path] (http:// only for this machine)";
 ///
 /// Stricter than the URL standard, which also repairs backslashes, blanks and missing slashes.
 /// The problem does not repeat the text: it may contain a password.
-pub(super) fn parse_base_url(text: &str) -> Result<Url, &'static str> {
+pub(crate) fn parse_base_url(text: &str) -> Result<Url, &'static str> {
     if text.chars().any(|c| c.is_whitespace() || c.is_control() || c == '\\') {
         return Err("contains a blank, a control character or a backslash");
     }

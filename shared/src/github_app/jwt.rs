@@ -15,8 +15,8 @@ use serde_json::{Map, Value};
 
 use super::credentials::AppCredentials;
 use super::private_key::{KeyId, PrivateKey};
-use super::ring_provider;
 use crate::clock::{Clock, NoEntropy, random};
+use crate::ring_provider;
 
 /// `iat` lies this far back, so that a host whose clock is behind takes the token.
 const BACKDATED_SECONDS: i64 = 60;

@@ -8,7 +8,6 @@ mod jwt;
 pub mod mapping;
 mod private_key;
 pub mod reconcile;
-pub mod ring_provider;
 pub mod webhook;
 
 pub use app::{GithubApp, GithubAppError};

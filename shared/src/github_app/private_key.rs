@@ -13,7 +13,7 @@ use rustls_pki_types::PrivateKeyDer;
 use rustls_pki_types::pem::PemObject;
 use zeroize::Zeroizing;
 
-use super::ring_provider;
+use crate::ring_provider;
 
 /// Which key it is: the SHA-256 of its public part, safe to log.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]

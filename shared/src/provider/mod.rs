@@ -3,6 +3,7 @@
 
 pub mod authorized;
 pub mod bitbucket;
+pub mod enterprise_sso;
 mod error;
 mod field;
 pub mod github;

@@ -168,6 +168,13 @@ pub struct Upstream {
     http: reqwest::Client,
 }
 
+/// What becomes of an answer that came from another address of the host than the one that was called.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Redirected {
+    Accepted,
+    Refused,
+}
+
 /// Why an attempt is not the end: the host's 502, 503 or 504 is an answer all the same if it stays.
 enum Attempt {
     Failed { error: ProviderError, retry: bool },
@@ -195,12 +202,35 @@ impl Upstream {
         call: &Call,
         budget: &Budget,
     ) -> Result<Answer, ProviderError> {
+        self.call_with(provider, call, Redirected::Accepted, budget).await
+    }
+
+    /// [`Upstream::call`] where only that very address may answer, not even another one of the same host.
+    ///
+    /// # Errors
+    /// As [`Upstream::call`], and [`ProviderError::BadResponse`] for what came over a redirect.
+    pub async fn call_unredirected(
+        &self,
+        provider: ProviderType,
+        call: &Call,
+        budget: &Budget,
+    ) -> Result<Answer, ProviderError> {
+        self.call_with(provider, call, Redirected::Refused, budget).await
+    }
+
+    async fn call_with(
+        &self,
+        provider: ProviderType,
+        call: &Call,
+        redirected: Redirected,
+        budget: &Budget,
+    ) -> Result<Answer, ProviderError> {
         let safe = call.method == Method::GET;
         let retries = ExponentialBuilder::default()
             .with_min_delay(Duration::from_millis(100))
             .with_max_times(RETRIES)
             .with_jitter();
-        let attempts = (|| self.attempt(provider, call, budget)).retry(retries).when(|attempt| {
+        let attempts = (|| self.attempt(provider, call, redirected, budget)).retry(retries).when(|attempt| {
             budget.deadline > Instant::now()
                 && match attempt {
                     Attempt::Failed { retry, .. } => *retry,
@@ -214,7 +244,13 @@ impl Upstream {
         }
     }
 
-    async fn attempt(&self, provider: ProviderType, call: &Call, budget: &Budget) -> Result<Answer, Attempt> {
+    async fn attempt(
+        &self,
+        provider: ProviderType,
+        call: &Call,
+        redirected: Redirected,
+        budget: &Budget,
+    ) -> Result<Answer, Attempt> {
         let failed = |error, retry| Attempt::Failed { error, retry };
         let _permit = budget.permits[provider as usize]
             .acquire()
@@ -237,6 +273,10 @@ impl Upstream {
             )
         };
         let mut response = request.send().await.map_err(|error| send_failed(&error))?;
+        if redirected == Redirected::Refused && *response.url() != call.url {
+            // Which of the redirects it was, the client does not tell.
+            return Err(failed(ProviderError::BadResponse { status: StatusCode::FOUND.as_u16() }, false));
+        }
         let status = response.status();
         let mut body = BytesMut::new();
         while let Some(chunk) = response.chunk().await.map_err(|error| send_failed(&error))? {

@@ -131,12 +131,12 @@ mod tests {
     use rustls_pki_types::pem::PemObject;
     use serde_json::Value;
 
-    const RFC_KEY: &[u8] = include_bytes!("../../fixtures/pem/rfc7515-a2.pem");
+    const RFC_KEY: &[u8] = include_bytes!("../fixtures/pem/rfc7515-a2.pem");
 
     /// RFC 7515, A.2 (RS256) and A.3 (ES256); PS256 made with openssl from the key of A.2.
     fn vector(algorithm: &str) -> (Value, String, String) {
         install();
-        let vectors: Value = serde_json::from_str(include_str!("../../fixtures/rfc7515.json")).unwrap();
+        let vectors: Value = serde_json::from_str(include_str!("../fixtures/rfc7515.json")).unwrap();
         let vector = &vectors[algorithm];
         let (message, signed) = vector["token"].as_str().unwrap().rsplit_once('.').unwrap();
         (vector.clone(), message.to_owned(), signed.to_owned())
