@@ -86,6 +86,30 @@ pub(super) fn redirect(location: &str) -> Response {
 }
 
 impl AuthorizeRequest {
+    /// The request that an address of the authorization endpoint holds, for programs that act as the browser.
+    #[must_use]
+    pub fn of_query(query: &str) -> Self {
+        let mut request = Self::default();
+        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+            let value = value.into_owned();
+            match &*name {
+                "client_id" => request.client_id = value,
+                "redirect_uri" => request.redirect_uri = value,
+                "response_type" => request.response_type = value,
+                "scope" => request.scope = value,
+                "state" => request.state = Some(value),
+                "nonce" => request.nonce = Some(value),
+                "code_challenge" => request.code_challenge = Some(value),
+                "code_challenge_method" => request.code_challenge_method = Some(value),
+                "prompt" => request.prompt = Some(value),
+                "response_mode" => request.response_mode = Some(value),
+                "login_hint" => request.login_hint = Some(value),
+                _ => {}
+            }
+        }
+        request
+    }
+
     /// The client and the address to return to: without both, nothing is returned anywhere.
     fn client<'a>(&self, openid: &'a Openid) -> Result<(&'a Client, Url), AuthorizeError> {
         let client = openid.client(&self.client_id).ok_or(AuthorizeError::UnknownClient)?;

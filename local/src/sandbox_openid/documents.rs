@@ -10,6 +10,7 @@ use http::header::CACHE_CONTROL;
 use serde_json::{Value, json};
 
 use super::answers::{Problem, bearer};
+use super::token::GRANTS;
 use super::{OIDC, Openid, id_token};
 
 /// As Keycloak lists them; it signs with what its realm's keys are for.
@@ -31,7 +32,7 @@ pub(super) async fn discovery(Shared(openid): Shared<Arc<Openid>>) -> Response {
         "end_session_endpoint": at("/logout"),
         "jwks_uri": at("/certs"),
         "revocation_endpoint": at("/revoke"),
-        "grant_types_supported": ["authorization_code", "refresh_token"],
+        "grant_types_supported": GRANTS,
         "acr_values_supported": ["0", "1"],
         "response_types_supported": ["code"],
         "subject_types_supported": ["public"],

@@ -2,6 +2,7 @@
 //! the tokens that the broker holds. Users are the world's that the sandbox was started with.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -53,7 +54,6 @@ struct Saving<'a> {
 }
 
 /// What changes while the sandbox runs.
-#[derive(Debug)]
 pub(super) struct State {
     pub(super) world: World,
     pub(super) keys: Keys,
@@ -61,6 +61,13 @@ pub(super) struct State {
     pub(super) secret: String,
     pub(super) sessions: Sessions,
     pub(super) brokered: Brokered,
+}
+
+// By hand: the secret makes refresh tokens.
+impl fmt::Debug for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("State").field("keys", &self.keys).finish_non_exhaustive()
+    }
 }
 
 /// The state and its file.

@@ -4,7 +4,7 @@ use http::StatusCode;
 use http::header::{CONTENT_SECURITY_POLICY, SET_COOKIE};
 use local::sandbox_openid::{AnswerIss, AuthorizeError, AuthorizeRequest};
 
-use super::lab::{CALLBACK, CHALLENGE, CLIENT, Lab, parameter};
+use super::lab::{CALLBACK, Lab, parameter, parts};
 
 #[tokio::test]
 async fn the_discovery_document_names_endpoints_that_answer() {
@@ -145,18 +145,13 @@ async fn the_issuer_of_an_answer_can_be_another_or_missing() {
 #[tokio::test]
 async fn the_handle_does_what_the_page_does() {
     let lab = Lab::new().await;
-    let request = AuthorizeRequest {
-        client_id: CLIENT.to_owned(),
-        redirect_uri: CALLBACK.to_owned(),
-        response_type: "code".to_owned(),
-        scope: "openid".to_owned(),
-        code_challenge: Some(CHALLENGE.to_owned()),
-        code_challenge_method: Some("S256".to_owned()),
-        ..AuthorizeRequest::default()
-    };
+    let url = lab.authorize_url(&[]);
+    let request = AuthorizeRequest::of_query(url.split_once('?').unwrap().1);
     let location = lab.sandbox.authorize("sso-dev", &request).unwrap();
+    assert_eq!(parameter(&location, "state").as_deref(), Some("a state"));
     let answer = lab.exchange(&parameter(&location, "code").unwrap()).await;
     assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
+    assert_eq!(parts(answer.json()["id_token"].as_str().unwrap()).1["nonce"], "a nonce");
     assert!(matches!(lab.sandbox.authorize("nobody", &request), Err(AuthorizeError::UnknownUser)));
     let without = AuthorizeRequest { code_challenge: None, ..request };
     let refused = lab.sandbox.authorize("sso-dev", &without);
