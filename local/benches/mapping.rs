@@ -37,6 +37,7 @@ async fn start(world: World) -> (Stack, Clock) {
         webhooks: false,
         other_hosts: false,
         gitlab_state: None,
+        openid_state: None,
         clock: clock.clone(),
         github_clock: clock.clone(),
         settings: BTreeMap::new(),

@@ -11,5 +11,6 @@ pub mod running_service;
 pub mod sandbox_bitbucket;
 pub mod sandbox_github;
 pub mod sandbox_gitlab;
+pub mod sandbox_openid;
 pub mod stack;
 pub mod template;

@@ -111,6 +111,7 @@ async fn run(arguments: Arguments) -> Result<(), RunError> {
         github,
         other_hosts: arguments.github_app.is_none(),
         gitlab_state: Some(folder.gitlab()),
+        openid_state: Some(folder.openid()),
         latency: arguments.latency,
         webhooks: true,
         clock: clock.clone(),
@@ -194,6 +195,7 @@ fn greeting(stack: &Stack, folder: &DataFolder, user: Option<&DemoUser>) -> Stri
     if let Some(hosts) = &stack.other_hosts {
         let _ = writeln!(text, "sandbox GitLab     {}", hosts.gitlab.url());
         let _ = writeln!(text, "sandbox Bitbucket  {}", hosts.bitbucket.web_url());
+        let _ = writeln!(text, "sandbox OpenID     {}", hosts.openid.console_url());
     }
     let _ = writeln!(text, "DynamoDB           {}", stack.dynamodb.url());
     let _ = writeln!(text, "Secrets Manager    {}", stack.secrets_manager.url());

@@ -137,6 +137,7 @@ mod tests {
             webhooks: false,
             other_hosts: false,
             gitlab_state: None,
+            openid_state: None,
             clock: clock.clone(),
             github_clock: clock,
             settings: FunctionSettings::new(),

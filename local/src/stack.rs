@@ -79,10 +79,12 @@ pub struct Options {
     pub token_keys: String,
     /// Which GitHub.
     pub github: GithubChoice,
-    /// Whether a sandbox GitLab and a sandbox Bitbucket are started too.
+    /// Whether a sandbox GitLab, a sandbox Bitbucket and a sandbox OpenID provider are started too.
     pub other_hosts: bool,
     /// The sandbox GitLab's state; none keeps it in memory.
     pub gitlab_state: Option<PathBuf>,
+    /// The sandbox OpenID provider's state; none keeps it in memory.
+    pub openid_state: Option<PathBuf>,
     /// What every call to a sandbox host takes.
     pub latency: Duration,
     /// Whether the sandbox GitHub sends its webhooks to the service; else they wait.
@@ -128,7 +130,7 @@ pub enum StackError {
     /// The sandbox GitHub.
     #[error(transparent)]
     SandboxGithub(#[from] sandbox_github::StartError),
-    /// The sandbox GitLab or Bitbucket.
+    /// The sandbox GitLab, Bitbucket or OpenID provider.
     #[error(transparent)]
     OtherHosts(#[from] OtherHostsError),
     /// A setting.
@@ -159,7 +161,7 @@ pub struct Stack {
     pub secrets: Secrets,
     /// The sandbox GitHub, unless the real one is used.
     pub github: Option<SandboxGithub>,
-    /// The sandbox GitLab and Bitbucket, if they were wanted.
+    /// The sandbox GitLab, Bitbucket and OpenID provider, if they were wanted.
     pub other_hosts: Option<OtherHosts>,
     stop: oneshot::Sender<()>,
     gateway: JoinHandle<()>,
@@ -213,12 +215,15 @@ impl Stack {
                 url: url.clone(),
                 gitlab: nearby_listener(beside(4)).await?,
                 bitbucket: nearby_listener(beside(5)).await?,
+                openid: nearby_listener(beside(6)).await?,
+                github: github.clone(),
                 gitlab_state: options.gitlab_state,
+                openid_state: options.openid_state,
                 latency: options.latency,
                 clock: options.clock.clone(),
             })
             .await?;
-            secrets.set(OAUTH_CLIENTS_SECRET, &other_hosts::clients_secret());
+            secrets.set(OAUTH_CLIENTS_SECRET, &hosts.clients_secret());
             settings.insert("OAUTH_CLIENTS_SECRET_ID".to_owned(), OAUTH_CLIENTS_SECRET.to_owned());
             settings.extend(hosts.settings());
             other_hosts = Some(hosts);
@@ -258,9 +263,7 @@ impl Stack {
             endpoints.insert("github_web_url".to_owned(), github.web_url());
         }
         if let Some(hosts) = &self.other_hosts {
-            endpoints.insert("gitlab_url".to_owned(), hosts.gitlab.url());
-            endpoints.insert("bitbucket_api_url".to_owned(), hosts.bitbucket.api_url());
-            endpoints.insert("bitbucket_web_url".to_owned(), hosts.bitbucket.web_url());
+            endpoints.extend(hosts.endpoints());
         }
         endpoints
     }
@@ -272,11 +275,11 @@ impl Stack {
         if let Err(error) = self.gateway.await {
             tracing::error!(%error, "the gateway did not end well");
         }
-        if let Some(github) = self.github {
-            github.stop().await;
-        }
         if let Some(hosts) = self.other_hosts {
             hosts.stop().await;
+        }
+        if let Some(github) = self.github {
+            github.stop().await;
         }
         self.secrets_manager.stop().await;
         self.dynamodb.stop().await;

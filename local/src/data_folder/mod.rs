@@ -18,19 +18,21 @@ const LOCK: &str = "git-installations.lock";
 const DATABASE: &str = "dynamodb.db";
 const GITHUB: &str = "github.json";
 const GITLAB: &str = "gitlab.json";
+const OPENID: &str = "openid.json";
 const READY: &str = "ready.json";
 const FUNCTIONS_ENV: &str = "functions.env";
 const FUNCTIONS_JSON: &str = "functions.json";
 const SECRETS: &str = "secrets.json";
 const DEMO_USER: &str = "demo_user.json";
 /// Everything that a fresh start removes, SQLite's companions of the database included.
-const KNOWN: [&str; 11] = [
+const KNOWN: [&str; 12] = [
     DATABASE,
     "dynamodb.db-wal",
     "dynamodb.db-shm",
     "dynamodb.db-journal",
     GITHUB,
     GITLAB,
+    OPENID,
     READY,
     FUNCTIONS_ENV,
     FUNCTIONS_JSON,
@@ -149,6 +151,12 @@ impl DataFolder {
     #[must_use]
     pub fn gitlab(&self) -> PathBuf {
         self.path.join(GITLAB)
+    }
+
+    /// The sandbox OpenID provider's file.
+    #[must_use]
+    pub fn openid(&self) -> PathBuf {
+        self.path.join(OPENID)
     }
 
     /// Where [`DataFolder::announce`] writes.

@@ -15,11 +15,11 @@ use tokio::net::{TcpListener, TcpStream};
 
 /// How many bytes a connection may still send; a handler finds it as `ConnectInfo`.
 #[derive(Clone, Debug)]
-pub(super) struct Allowance(Arc<AtomicUsize>);
+pub(crate) struct Allowance(Arc<AtomicUsize>);
 
 impl Allowance {
     /// Closes the connection once so many more bytes were sent.
-    pub(super) fn limit(&self, bytes: usize) {
+    pub(crate) fn limit(&self, bytes: usize) {
         self.0.store(bytes, Ordering::SeqCst);
     }
 
@@ -42,7 +42,7 @@ impl Connected<IncomingStream<'_, Door>> for Allowance {
 
 /// The sandbox's listener.
 #[derive(Debug)]
-pub(super) struct Door(pub(super) TcpListener);
+pub(crate) struct Door(pub(crate) TcpListener);
 
 impl Listener for Door {
     type Io = Wire;
@@ -63,7 +63,7 @@ impl Listener for Door {
 
 /// A TCP stream with an allowance.
 #[derive(Debug)]
-pub(super) struct Wire {
+pub(crate) struct Wire {
     stream: TcpStream,
     allowance: Allowance,
 }

@@ -269,7 +269,7 @@ pub(super) async fn guard(request: Request, next: Next) -> Response {
     }
 }
 
-fn is_from_here(headers: &HeaderMap, is_read: bool) -> bool {
+pub(crate) fn is_from_here(headers: &HeaderMap, is_read: bool) -> bool {
     let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
     let Some(host) = text(HOST.as_str()) else { return false };
     let is_local = host

@@ -1,5 +1,5 @@
 //! The frame of the sandbox's pages for people: one style, a strict content security policy, escaping.
-//! What the pages say lives in `authorize_page`, `install_page` and `console_page`.
+//! What the pages say lives in `authorize_page`, `install_page` and `console_page`; the sandbox OpenID provider's share it.
 
 use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
@@ -25,7 +25,7 @@ label{display:flex;gap:.5rem;align-items:center;justify-content:space-between}\
 input{font:inherit;padding:.3rem .5rem;border:1px solid #8886;border-radius:.4rem;background:none;color:inherit}";
 
 /// Text as HTML.
-pub(super) fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
         match character {
@@ -41,18 +41,29 @@ pub(super) fn escape(text: &str) -> String {
 }
 
 /// A hidden field.
-pub(super) fn hidden(name: &str, value: &str) -> String {
+pub(crate) fn hidden(name: &str, value: &str) -> String {
     format!("<input type=\"hidden\" name=\"{}\" value=\"{}\">", escape(name), escape(value))
 }
 
 /// A page. `destinations`: where its form may lead, by way of a redirect, besides back here.
 pub(super) fn page(status: StatusCode, title: &str, body: &str, destinations: &[String]) -> Response {
+    page_of("GitHub", status, title, body, destinations)
+}
+
+/// A page of one of the sandboxes, which says at its end whose it is.
+pub(crate) fn page_of(
+    sandbox: &str,
+    status: StatusCode,
+    title: &str,
+    body: &str,
+    destinations: &[String],
+) -> Response {
     let title = escape(title);
     let html = format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <title>{title}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<h1>{title}</h1>\n{body}\n\
-         <p class=\"note\">This is the sandbox GitHub: it runs on this machine and knows no real accounts.</p>\n\
+         <p class=\"note\">This is the sandbox {sandbox}: it runs on this machine and knows no real accounts.</p>\n\
          </body>\n</html>\n"
     );
     let style = STANDARD.encode(digest(&SHA256, STYLE.as_bytes()));

@@ -13,7 +13,7 @@ mod paging;
 mod rest;
 mod scenes;
 mod serve;
-mod state;
+pub(crate) mod state;
 mod tokens;
 mod world;
 

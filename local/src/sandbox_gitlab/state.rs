@@ -58,7 +58,7 @@ pub(super) struct Store {
 }
 
 /// Locks, also after a panic in a test's closure: what it did not change is still right.
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -127,7 +127,7 @@ fn load(path: &Path) -> Result<Option<Saved>, StateFileError> {
 }
 
 /// Replaces the file as a whole; only its owner can read it.
-fn write(path: &Path, content: &[u8]) -> io::Result<()> {
+pub(crate) fn write(path: &Path, content: &[u8]) -> io::Result<()> {
     let mut beside = path.as_os_str().to_owned();
     beside.push(".new");
     let beside = PathBuf::from(beside);

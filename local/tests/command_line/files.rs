@@ -43,6 +43,7 @@ async fn ready_tells_where_everything_is_and_who_may_ask() {
             "github_api_url",
             "github_web_url",
             "gitlab_url",
+            "openid_issuer",
             "secrets_manager_url",
             "session_cookie",
             "url",

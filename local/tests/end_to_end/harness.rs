@@ -64,6 +64,7 @@ impl Setup {
             webhooks: self.webhooks,
             other_hosts: self.other_hosts,
             gitlab_state: None,
+            openid_state: None,
             clock: clock.clone(),
             github_clock: self.github_clock.unwrap_or_else(|| clock.clone()),
             settings: self.settings,

@@ -134,6 +134,7 @@ fn what_cargo_run_works_with_prints_nothing_secret() {
         webhooks: false,
         other_hosts: false,
         gitlab_state: None,
+        openid_state: None,
         clock: Clock::system(),
         github_clock: Clock::system(),
         settings: BTreeMap::new(),
