@@ -112,7 +112,7 @@ impl OtherHosts {
             client_id: CLIENT_ID.to_owned(),
             client_secret: CLIENT_SECRET.to_owned(),
             redirect_uris: callback("enterprise_sso"),
-            post_logout_redirect_uris: vec![format!("{}/", start.url), start.url.clone()],
+            post_logout_redirect_uris: vec![format!("{}/auth/session", start.url)],
             backchannel_logout_uri: Some(format!("{}/auth/enterprise_sso/backchannel-logout", start.url)),
         };
         let mut realm = sandbox_openid::demo_world();

@@ -14,9 +14,10 @@ use crate::contract::Request;
 use crate::failure::Failure;
 use crate::github_app::{GithubApp, GithubAppError};
 use crate::identity::oauth_clients::OauthClients;
-use crate::identity::sealing::{KeyRing, SealError};
+use crate::identity::sealing::{KeyRing, OpenError, SealError};
 use crate::metrics::Metrics;
 use crate::provider::bitbucket::Bitbucket;
+use crate::provider::enterprise_sso::{EnterpriseSso, SsoClient};
 use crate::provider::github::Github;
 use crate::provider::gitlab::Gitlab;
 use crate::provider::oauth::OauthClient;
@@ -67,6 +68,8 @@ pub struct Service {
     pub gitlab: Gitlab,
     /// Bitbucket's API with users' tokens.
     pub bitbucket: Bitbucket,
+    /// The issuer of the enterprise SSO, and what it brokers.
+    pub enterprise_sso: EnterpriseSso,
     /// What is counted.
     pub metrics: Metrics,
 }
@@ -97,7 +100,8 @@ impl Service {
             github_app: GithubApp::new(secrets, &config.secrets.github_app, clock.clone()),
             github: Github::new(upstream.clone(), config.github.clone(), clock.clone()),
             gitlab: Gitlab::new(upstream.clone(), config.gitlab.clone(), clock.clone()),
-            bitbucket: Bitbucket::new(upstream, config.bitbucket.clone(), clock.clone()),
+            bitbucket: Bitbucket::new(upstream.clone(), config.bitbucket.clone(), clock.clone()),
+            enterprise_sso: EnterpriseSso::new(upstream, clock.clone()),
             metrics,
             config,
             clock,
@@ -223,6 +227,26 @@ impl Service {
             ProviderType::Github | ProviderType::EnterpriseSso => None,
         })
     }
+
+    /// Our client at the enterprise SSO; none where the operator has configured no issuer.
+    ///
+    /// # Errors
+    /// [`Failure`] when the secret cannot be read.
+    pub async fn sso_client(&self) -> Result<Option<SsoClient>, Failure> {
+        let Some(secret) = &self.oauth_clients else { return Ok(None) };
+        Ok(secret.get().await?.enterprise_sso.clone())
+    }
+
+    /// Whether the operator has set up sign-in there.
+    ///
+    /// # Errors
+    /// [`Failure`] when the secret cannot be read.
+    pub async fn offers_sign_in(&self, provider: ProviderType) -> Result<bool, Failure> {
+        match provider {
+            ProviderType::EnterpriseSso => Ok(self.sso_client().await?.is_some()),
+            _ => Ok(self.oauth_client(provider).await?.is_some()),
+        }
+    }
 }
 
 /// What a request may spend on hosts.
@@ -269,6 +293,15 @@ impl From<SealError> for Failure {
     }
 }
 
+impl From<OpenError> for Failure {
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::Keys(error) => error.into(),
+            OpenError::Seal(error) => error.into(),
+        }
+    }
+}
+
 impl From<NoEntropy> for Failure {
     fn from(error: NoEntropy) -> Self {
         Self::Internal(error.to_string())
@@ -291,6 +324,7 @@ impl Failure {
             }
             CallError::Token(TokenError::NotLinked) => Self::NotLinked(Some(provider)),
             CallError::Token(TokenError::Expired) => Self::SignInExpired(provider),
+            CallError::Token(TokenError::BrokerExpired) => Self::SignInExpired(ProviderType::EnterpriseSso),
             CallError::Token(TokenError::Unavailable(text)) => Self::Unavailable(text),
         }
     }

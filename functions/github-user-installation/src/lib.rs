@@ -105,7 +105,7 @@ async fn own_account(
         // Without a token of theirs nobody learns anything about another login.
         Ok(_)
         | Err(
-            CallError::Token(TokenError::NotLinked | TokenError::Expired)
+            CallError::Token(TokenError::NotLinked | TokenError::Expired | TokenError::BrokerExpired)
             | CallError::Host(ProviderError::Unauthorized),
         ) => Err(Failure::NotFound("installation")),
         Err(error) => Err(error.into()),

@@ -15,7 +15,7 @@ pub(crate) async fn answer(
     provider: ProviderType,
     request: &Request,
 ) -> Result<Response, Failure> {
-    if service.oauth_client(provider).await?.is_none() {
+    if !service.offers_sign_in(provider).await? {
         return Ok(Notice::ProviderNotConfigured(provider).page());
     }
     let query = crate::query(request);
@@ -30,6 +30,7 @@ pub(crate) async fn answer(
         code: text("code").map(Into::into),
         state: text("state").map(Into::into),
         error: text("error"),
+        issuer: text("iss"),
     };
     let public_url = service.public_url(request)?;
     let budget = service.budget(request);

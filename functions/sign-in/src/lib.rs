@@ -1,6 +1,7 @@
-//! The routes under `/auth`: sign-in, the App's setup URL, who is signed in, signing out.
+//! The routes under `/auth`: sign-in, the App's setup URL, who is signed in, signing out here and at the issuer.
 //! One module per route; what they do is `shared::identity`'s.
 
+mod backchannel_logout;
 mod callback;
 mod login;
 mod logout;
@@ -31,6 +32,9 @@ async fn answer(service: &Arc<Service>, request: &Request) -> Result<Response, F
         ["auth", "session"] => session::answer(service, request).await,
         // Any method arrives here where no gateway has sorted them; a GET must not sign anybody out.
         ["auth", "logout"] if *request.method() == Method::POST => logout::answer(service, request).await,
+        ["auth", "enterprise_sso", "backchannel-logout"] if *request.method() == Method::POST => {
+            backchannel_logout::answer(service, request).await
+        }
         ["auth", "github", "setup"] => setup::answer(service, request).await,
         ["auth", provider, step @ ("login" | "callback")] => {
             let provider = ProviderType::from_name(provider).ok_or(Failure::NotFound("Provider"))?;

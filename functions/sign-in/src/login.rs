@@ -18,7 +18,8 @@ pub(crate) async fn answer(
         None => ReturnTo::default(),
     };
     let public_url = service.public_url(request)?;
-    match sign_in::start(service, provider, &public_url, return_to.as_str()).await? {
+    match sign_in::start(service, provider, &public_url, return_to.as_str(), &service.budget(request)).await?
+    {
         Some(started) => crate::with_cookies(redirect::to_provider(&started.authorize), [started.cookie]),
         None => Ok(Notice::ProviderNotConfigured(provider).page()),
     }

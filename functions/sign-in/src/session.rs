@@ -4,6 +4,7 @@ use shared::contract::auth::{LinkStatus, LinkedProvider, Session};
 use shared::contract::{Request, Response};
 use shared::failure::Failure;
 use shared::identity::caller;
+use shared::provider::ProviderType;
 use shared::service::Service;
 use time::OffsetDateTime;
 
@@ -22,7 +23,7 @@ pub(crate) async fn answer(service: &Service, request: &Request) -> Result<Respo
                 tokens.iter().any(|token| token.provider == identity.provider && token.is_usable(now));
             Ok(LinkedProvider {
                 provider: identity.provider,
-                id: identity.subject,
+                id: account_id(identity.provider, identity.subject),
                 login: identity.login,
                 avatar_url: identity.avatar_url,
                 linked_at: OffsetDateTime::from_unix_timestamp(identity.linked_at)
@@ -32,4 +33,12 @@ pub(crate) async fn answer(service: &Service, request: &Request) -> Result<Respo
         })
         .collect::<Result<_, Failure>>()?;
     Ok(Session::signed_in(user.as_str().to_owned(), providers).answer())
+}
+
+/// The account's id at the provider: at the enterprise SSO without the issuer, which is the same for all.
+fn account_id(provider: ProviderType, subject: String) -> String {
+    match (provider, subject.split_once(' ')) {
+        (ProviderType::EnterpriseSso, Some((_, subject))) => subject.to_owned(),
+        _ => subject,
+    }
 }

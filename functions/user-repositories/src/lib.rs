@@ -3,17 +3,17 @@
 
 use std::sync::Arc;
 
+use futures::future::join_all;
 use shared::contract::openhands::{
     self, DEFAULT_PAGE, Extent, PartialFailure, RepositoriesQuery, Repository, link_header,
 };
 use shared::contract::{Family, Request, Response};
 use shared::failure::Failure;
 use shared::identity::caller;
-use shared::identity::linked_token::LinkedToken;
-use shared::provider::listing::{self, LONGEST, Listing, Missing};
-use shared::provider::token::TokenError;
+use shared::identity::linked_hosts::{self, InstallationPage};
+use shared::provider::listing::{self, LONGEST};
 use shared::provider::upstream::Budget;
-use shared::provider::{self, CallError, ProviderType};
+use shared::provider::{self, CallError, ProviderError, ProviderType};
 use shared::runtime::{answered, request_id};
 use shared::service::Service;
 use shared::store::UserId;
@@ -37,7 +37,8 @@ async fn answer(service: &Arc<Service>, request: &Request) -> Result<Response, F
     }
 }
 
-/// One page as the host has it, in the order asked for within the page.
+/// One page as the host has it, in the order asked for within the page. Of the hosts that an enterprise SSO
+/// brokers, each that knows an installation of this id gives its page.
 async fn installation_page(
     service: &Arc<Service>,
     user: &UserId,
@@ -47,34 +48,28 @@ async fn installation_page(
     budget: &Budget,
 ) -> Result<Response, Failure> {
     let (page, per_page) = query.paging().unwrap_or((DEFAULT_PAGE, openhands::DEFAULT_PER_PAGE));
-    let token = LinkedToken::at_any_host(service.clone(), user.clone(), provider, budget);
     let sort = query.sort;
-    let found = match provider {
-        ProviderType::Github => {
-            let installation = installation.parse().map_err(|_| {
-                Failure::Internal("an installation id passed its check and is no number".to_owned())
-            })?;
-            let github = token.github().await.map_err(|error| Failure::of_call(provider, error))?;
-            let found = github.installation_repositories(installation, page, per_page, &token, budget).await;
-            found.map(|found| {
-                let asked = u64::from(page) * u64::from(per_page);
-                (found.repositories, found.last_page > page || asked < found.total_count)
-            })
-        }
-        ProviderType::Gitlab => {
-            let gitlab = token.gitlab().await.map_err(|error| Failure::of_call(provider, error))?;
-            gitlab.installation_page(installation, sort, page, per_page, &token, budget).await
-        }
-        ProviderType::Bitbucket => {
-            let bitbucket = token.bitbucket().await.map_err(|error| Failure::of_call(provider, error))?;
-            bitbucket.installation_page(installation, sort, page, per_page, &token, budget).await
-        }
-        // It cannot be linked yet.
-        ProviderType::EnterpriseSso => return Err(Failure::NotLinked(Some(provider))),
-    };
-    let (repositories, more) = found.map_err(|error| Failure::of_call(provider, error))?;
+    let mut hosts = linked_hosts::of_provider(service, user, provider, budget).await?;
+    hosts.retain(|host| openhands::installation_id_for(host.provider(), installation).is_ok());
+    let asked = hosts.iter().map(async |host| {
+        let asked = InstallationPage { installation, sort, page, per_page };
+        (host.provider(), host.installation_page(asked, budget).await)
+    });
+    let mut results = join_all(asked).await;
+    if results.is_empty() {
+        return Err(Failure::Provider { provider, error: ProviderError::NotFound });
+    }
+    if results.iter().any(|(_, result)| result.is_ok()) {
+        // The id was another host's.
+        results.retain(|(_, result)| !matches!(result, Err(CallError::Host(ProviderError::NotFound))));
+    }
+    let (pages, missing) =
+        listing::succeeded(results).map_err(|(provider, error)| Failure::of_call(provider, error))?;
+    let more = pages.iter().any(|(_, more)| *more);
+    let repositories = pages.into_iter().flat_map(|(repositories, _)| repositories).collect();
     let repositories = listing::order(repositories, sort);
-    Ok(openhands::repositories(&on_the_wire(repositories, query, more.then_some(page + 1)), None, &[]))
+    let missing: Vec<PartialFailure> = missing.into_iter().map(PartialFailure::from).collect();
+    Ok(openhands::repositories(&on_the_wire(repositories, query, more.then_some(page + 1)), None, &missing))
 }
 
 /// The list of one provider or of all that are linked: whole, or a page of it.
@@ -85,20 +80,16 @@ async fn merged(
     selected: Option<ProviderType>,
     budget: &Budget,
 ) -> Result<Response, Failure> {
-    let providers = match selected {
-        Some(provider) => vec![provider],
-        None => linked(service, user).await?,
+    let hosts = match selected {
+        Some(provider) => linked_hosts::of_provider(service, user, provider, budget).await?,
+        None => linked_hosts::all(service, user, budget).await?,
     };
-    let at_once = providers.into_iter().map(async |provider| {
-        let token = LinkedToken::at_any_host(service.clone(), user.clone(), provider, budget);
-        (provider, everything(provider, &token, budget).await)
-    });
-    let results = futures::future::join_all(at_once).await;
-    let list = listing::merge(results)
+    let asked = hosts.iter().map(async |host| (host.provider(), host.repositories(budget).await));
+    let list = listing::merge(join_all(asked).await)
         .map_err(|(provider, error)| Failure::of_call(provider, error))?
         .sorted(query.sort);
     let extent = Extent { total: list.total, truncated: list.total > LONGEST };
-    let missing: Vec<PartialFailure> = list.missing.into_iter().map(partial_failure).collect();
+    let missing: Vec<PartialFailure> = list.missing.into_iter().map(PartialFailure::from).collect();
     let repositories = match query.paging() {
         None => on_the_wire(list.repositories, query, None),
         Some((page, per_page)) => {
@@ -109,33 +100,6 @@ async fn merged(
     Ok(openhands::repositories(&repositories, Some(extent), &missing))
 }
 
-/// All that the user reaches at one provider.
-async fn everything(
-    provider: ProviderType,
-    token: &LinkedToken,
-    budget: &Budget,
-) -> Result<Listing, CallError> {
-    match provider {
-        ProviderType::Github => listing::github(&token.github().await?, token, budget).await,
-        ProviderType::Gitlab => {
-            let repositories = token.gitlab().await?.repositories(token, budget).await?;
-            Ok(Listing { repositories, missing: Vec::new() })
-        }
-        ProviderType::Bitbucket => token.bitbucket().await?.repositories(token, budget).await,
-        // It cannot be linked yet.
-        ProviderType::EnterpriseSso => Err(TokenError::NotLinked.into()),
-    }
-}
-
-/// The providers at which the user has a token.
-async fn linked(service: &Service, user: &UserId) -> Result<Vec<ProviderType>, Failure> {
-    let tokens = service.table.provider_tokens(user).await?;
-    if tokens.is_empty() {
-        return Err(Failure::NotLinked(None));
-    }
-    Ok(tokens.into_iter().map(|token| token.provider).collect())
-}
-
 fn on_the_wire(
     repositories: Vec<provider::Repository>,
     query: &RepositoriesQuery,
@@ -143,8 +107,4 @@ fn on_the_wire(
 ) -> Vec<Repository> {
     let link = next_page.map(|page| link_header(query, page));
     repositories.into_iter().map(|repository| Repository::new(repository, link.clone())).collect()
-}
-
-fn partial_failure(missing: Missing) -> PartialFailure {
-    PartialFailure { provider: missing.provider, installation: missing.installation, error: missing.error }
 }

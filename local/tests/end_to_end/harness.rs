@@ -242,6 +242,12 @@ impl Browser<'_> {
         self.send(Method::POST, url, body).await
     }
 
+    /// A form of another site's page.
+    pub(crate) async fn form(&self, url: &str, form: &str) -> Answer {
+        let request = self.running.http.post(url).header("content-type", "application/x-www-form-urlencoded");
+        Request { builder: request.body(form.to_owned()) }.send().await
+    }
+
     async fn send(&self, method: Method, url: &str, body: Option<&Value>) -> Answer {
         let url =
             if url.starts_with('/') { format!("{}{url}", self.running.stack.url) } else { url.to_owned() };

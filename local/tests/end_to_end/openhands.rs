@@ -7,6 +7,7 @@ use local::sandbox_github::{Fault, FaultKind, Role, Selection, Target, World};
 use regex::Regex;
 use serde_json::Value;
 use shared::provider::ProviderType;
+use shared::store::TokenSlot;
 
 use crate::harness::{Answer, Running};
 
@@ -91,7 +92,10 @@ impl Running {
         let table = &self.stack.service.table;
         let user = table.user_of_identity(ProviderType::Github, &github_id.to_string()).await.unwrap();
         let user = user.expect("the user has signed in");
-        table.delete_provider_token(&user, ProviderType::Github, self.clock.unix()).await.unwrap();
+        table
+            .delete_provider_token(&user, TokenSlot::own(ProviderType::Github), self.clock.unix())
+            .await
+            .unwrap();
     }
 
     /// Nothing in an answer leads to the host that the service asked.

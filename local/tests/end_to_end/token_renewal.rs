@@ -7,10 +7,10 @@ use http::{HeaderMap, StatusCode};
 use local::aws::hook;
 use local::data_folder::DemoUser;
 use local::sandbox_github::{Fault, FaultKind};
-use shared::identity::linked_token::keep_granted;
+use shared::identity::token_keeping::keep_granted;
 use shared::provider::ProviderType;
 use shared::provider::oauth::TokenGrant;
-use shared::store::Lease;
+use shared::store::{Lease, TokenSlot};
 
 use crate::behind::{TOKEN_ENDPOINT, user};
 use crate::harness::{Answer, Running, Setup, start};
@@ -123,7 +123,12 @@ async fn a_holder_that_died_keeps_the_others_waiting_until_its_lease_ends() {
     let table = &running.stack.service.table;
     let lease = Lease::new(&running.clock, 20, 1).unwrap();
     let github = ProviderType::Github;
-    assert!(table.take_lease(&user(&demo.user_id), github, &lease, running.clock.unix()).await.unwrap());
+    assert!(
+        table
+            .take_lease(&user(&demo.user_id), TokenSlot::own(github), &lease, running.clock.unix())
+            .await
+            .unwrap()
+    );
 
     let waiting = tokio::spawn(running.get(INSTALLATIONS).api_key(&demo).send());
     tokio::time::sleep(Duration::from_millis(300)).await;
@@ -135,9 +140,9 @@ async fn a_holder_that_died_keeps_the_others_waiting_until_its_lease_ends() {
     // The dead holder comes back to life, too late: what is another's by now stays.
     let [next, third] = [2, 2].map(|version| Lease::new(&running.clock, 20, version).unwrap());
     let (id, now) = (user(&demo.user_id), running.clock.unix());
-    assert!(table.take_lease(&id, github, &next, now).await.unwrap());
-    table.give_back_lease(&id, github, &lease).await.unwrap();
-    assert!(!table.take_lease(&id, github, &third, now).await.unwrap());
+    assert!(table.take_lease(&id, TokenSlot::own(github), &next, now).await.unwrap());
+    table.give_back_lease(&id, TokenSlot::own(github), &lease).await.unwrap();
+    assert!(!table.take_lease(&id, TokenSlot::own(github), &third, now).await.unwrap());
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ use http::{Method, StatusCode};
 use local::data_folder::DemoUser;
 use local::demo_user::{self, link};
 use serde_json::{Value, json};
+use shared::store::TokenSlot;
 
 use crate::harness::{Running, Setup};
 
@@ -130,9 +131,16 @@ async fn a_sealed_token_that_is_moved_to_the_other_users_row_does_not_open() {
     let (cat, other) = (id(&two.cat), id(&two.other));
     for provider in ["gitlab", "bitbucket"] {
         let provider = shared::provider::ProviderType::from_name(provider).expect("a provider");
-        let stolen =
-            table.provider_token(&other, provider).await.expect("the table answers").expect("a token");
-        let own = table.provider_token(&cat, provider).await.expect("the table answers").expect("a token");
+        let stolen = table
+            .provider_token(&other, TokenSlot::own(provider))
+            .await
+            .expect("the table answers")
+            .expect("a token");
+        let own = table
+            .provider_token(&cat, TokenSlot::own(provider))
+            .await
+            .expect("the table answers")
+            .expect("a token");
         table.put_provider_token(&cat, &stolen, Some(own.version)).await.expect("it is written");
         let path = format!("/api/user/installations?provider={provider}");
         let answer = two.running.get(&path).api_key(&two.cat).send().await;

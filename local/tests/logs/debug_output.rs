@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
+use std::time::Duration;
 
 use http::HeaderMap;
 use local::data_folder::{DemoUser, Ready};
@@ -14,7 +15,7 @@ use shared::identity::sealing::{Aad, KeyRing};
 use shared::identity::sign_in::{self, Callback};
 use shared::provider::ProviderType;
 use shared::provider::token::{FixedToken, TokenSource as _};
-use shared::provider::upstream::Call;
+use shared::provider::upstream::{Budget, Call};
 use shared::secrets::FromSecret as _;
 
 use crate::finder::{Known, leaks};
@@ -84,13 +85,16 @@ async fn what_a_request_works_with_prints_nothing_secret() {
     assert_quiet(&known, "FixedToken", &fixed);
     assert_quiet(&known, "AccessToken", &fixed.token().await.unwrap());
     let public_url = running.stack.url.parse().unwrap();
-    let started = sign_in::start(service, ProviderType::Github, &public_url, "/").await.unwrap().unwrap();
+    let budget = Budget::new(tokio::time::Instant::now() + Duration::from_secs(5), 1);
+    let started =
+        sign_in::start(service, ProviderType::Github, &public_url, "/", &budget).await.unwrap().unwrap();
     known.add(started.cookie.value());
     assert_quiet(&known, "Started", &started);
     let callback = Callback {
         code: Some("the-code-of-github".into()),
         state: Some("the-state-of-ours".into()),
         error: None,
+        issuer: None,
     };
     known.add("the-code-of-github");
     known.add("the-state-of-ours");

@@ -129,6 +129,10 @@ fn of_route(route: &str, user: &DemoUser) -> Vec<Case> {
         ),
         "GET /auth/session" => at("/auth/session", &["", "?x=1"]),
         "POST /auth/logout" => at("/auth/logout", &[""]),
+        // No form: what an issuer signs is the enterprise SSO's own tests' business.
+        "POST /auth/enterprise_sso/backchannel-logout" => [Some(json!({"logout_token": "a.b.c"})), None]
+            .map(|body| ("/auth/enterprise_sso/backchannel-logout".to_owned(), body))
+            .into(),
         "GET /api/keys" => at("/api/keys", &["", "?page=x"]),
         "POST /api/keys" => [
             Some(json!({"name": "a key"})),

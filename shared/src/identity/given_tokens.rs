@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use super::host_flow;
-use super::linked_token::keep_given;
-use super::sign_in;
+use super::sign_out::end_token;
+use super::token_keeping::keep_given;
 use crate::contract::openhands::GivenToken;
 use crate::failure::Failure;
 use crate::provider::token::FixedToken;
@@ -72,7 +72,7 @@ pub async fn store(
         }
     }
     for (provider, token, host, _) in verified {
-        keep_given(service, user, provider, token, host).await?;
+        keep_given(service, user, provider, token, host.as_deref()).await?;
     }
     Ok(Given::Stored)
 }
@@ -120,7 +120,7 @@ fn is_configured(service: &Service, provider: ProviderType, host: &str) -> bool 
 /// [`Failure`] when the table fails.
 pub async fn unset(service: &Service, user: &UserId, budget: &Budget) -> Result<(), Failure> {
     for token in service.table.provider_tokens(user).await? {
-        sign_in::end_token(service, user, &token, budget).await?;
+        end_token(service, user, &token, budget).await?;
     }
     Ok(())
 }

@@ -1,56 +1,152 @@
 //! Signing in at a host and the life of its tokens, whichever host it is: our client there, where the browser
 //! goes, what its code and its refresh token are worth. What is kept of it is `sign_in`'s and `linked_token`'s.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use ring::digest::{SHA256, digest};
 use secrecy::SecretString;
 use url::Url;
 
+use super::session::SsoSignIn;
 use crate::failure::Failure;
+use crate::provider::enterprise_sso::{AuthorizeRequest, SsoClient};
 use crate::provider::oauth::{OauthClient, OauthError, TokenGrant};
-use crate::provider::token::TokenSource;
+use crate::provider::token::{FixedToken, TokenSource};
 use crate::provider::upstream::Budget;
 use crate::provider::{CallError, HostUser, ProviderError, ProviderType};
 use crate::service::Service;
 
-/// A host, with our OAuth client there.
+/// A host, with our client there.
 #[derive(Debug)]
 pub(super) struct HostFlow<'a> {
     service: &'a Service,
     provider: ProviderType,
-    client: OauthClient,
+    client: Client,
+}
+
+#[derive(Debug)]
+enum Client {
+    Oauth(OauthClient),
+    Sso(SsoClient),
+}
+
+/// What the browser is sent to a host with.
+#[derive(Clone, Copy)]
+pub(super) struct Authorization<'a> {
+    pub(super) redirect_uri: &'a str,
+    pub(super) state: &'a str,
+    pub(super) code_verifier: &'a str,
+}
+
+/// What the browser came back with, and what its sign-in was started with.
+#[derive(Clone, Copy)]
+pub(super) struct Returned<'a> {
+    pub(super) code: &'a str,
+    pub(super) redirect_uri: &'a str,
+    pub(super) code_verifier: &'a str,
+}
+
+/// What a code was worth: who it is, and the tokens.
+pub(super) struct Granted {
+    pub(super) account: HostUser,
+    pub(super) tokens: TokenGrant,
+    /// Set where the sign-in was at the enterprise SSO.
+    pub(super) sso: Option<SsoSignIn>,
+}
+
+/// PKCE's challenge (RFC 7636, 4.2).
+fn code_challenge(code_verifier: &str) -> String {
+    URL_SAFE_NO_PAD.encode(digest(&SHA256, code_verifier.as_bytes()))
+}
+
+/// OpenID Connect's nonce: bound to the sign-in as its verifier is, and telling nothing about it (OpenID Connect
+/// Core, 15.5.2).
+fn nonce(code_verifier: &str) -> String {
+    URL_SAFE_NO_PAD.encode(digest(&SHA256, format!("nonce {code_verifier}").as_bytes()))
 }
 
 impl<'a> HostFlow<'a> {
     /// The flow at a host; none where the operator has registered no client.
     pub(super) async fn at(service: &'a Service, provider: ProviderType) -> Result<Option<Self>, Failure> {
-        let client = service.oauth_client(provider).await?;
+        let client = match provider {
+            ProviderType::EnterpriseSso => service.sso_client().await?.map(Client::Sso),
+            _ => service.oauth_client(provider).await?.map(Client::Oauth),
+        };
         Ok(client.map(|client| Self { service, provider, client }))
     }
 
     /// Where the browser is sent.
-    pub(super) fn authorize_url(&self, redirect_uri: &str, state: &str, code_challenge: &str) -> Url {
-        let id = &self.client.client_id;
-        match self.provider {
-            ProviderType::Gitlab => {
-                self.service.gitlab.authorize_url(id, redirect_uri, state, code_challenge)
+    pub(super) async fn authorize_url(
+        &self,
+        authorization: Authorization<'_>,
+        budget: &Budget,
+    ) -> Result<Url, OauthError> {
+        let Authorization { redirect_uri, state, code_verifier } = authorization;
+        let challenge = code_challenge(code_verifier);
+        let client = match &self.client {
+            Client::Oauth(client) => client,
+            Client::Sso(client) => {
+                let nonce = nonce(code_verifier);
+                let request =
+                    AuthorizeRequest { redirect_uri, state, code_challenge: &challenge, nonce: &nonce };
+                return Ok(self.service.enterprise_sso.authorize_url(client, &request, budget).await?);
             }
+        };
+        let id = &client.client_id;
+        Ok(match self.provider {
+            ProviderType::Gitlab => self.service.gitlab.authorize_url(id, redirect_uri, state, &challenge),
             // Bitbucket documents no PKCE: the state is the guard.
             ProviderType::Bitbucket => self.service.bitbucket.authorize_url(id, redirect_uri, state),
             ProviderType::Github | ProviderType::EnterpriseSso => {
-                self.service.github.authorize_url(id, redirect_uri, state, code_challenge)
+                self.service.github.authorize_url(id, redirect_uri, state, &challenge)
             }
+        })
+    }
+
+    /// Whether the browser comes from where it was sent (RFC 9207); only an OpenID provider tells.
+    pub(super) async fn check_issuer(&self, issuer: Option<&str>, budget: &Budget) -> Result<(), OauthError> {
+        match &self.client {
+            Client::Sso(client) => {
+                Ok(self.service.enterprise_sso.check_answer_issuer(client, issuer, budget).await?)
+            }
+            Client::Oauth(_) => Ok(()),
         }
     }
 
-    /// Exchanges the code that the browser came back with.
-    pub(super) async fn exchange_code(
+    /// Exchanges the code that the browser came back with, and asks whose it is.
+    pub(super) async fn complete(
         &self,
-        code: &str,
-        redirect_uri: &str,
-        code_verifier: &str,
+        returned: Returned<'_>,
         budget: &Budget,
-    ) -> Result<TokenGrant, OauthError> {
-        let Self { service, client, .. } = self;
-        match self.provider {
+    ) -> Result<Granted, CompleteError> {
+        let Returned { code, redirect_uri, code_verifier } = returned;
+        let service = self.service;
+        let client = match &self.client {
+            Client::Oauth(client) => client,
+            Client::Sso(client) => {
+                let nonce = nonce(code_verifier);
+                let grant = service
+                    .enterprise_sso
+                    .exchange_code(client, code, redirect_uri, code_verifier, &nonce, budget)
+                    .await
+                    .map_err(OauthError::from)?;
+                let issuer = client.issuer.as_str().to_owned();
+                return Ok(Granted {
+                    account: HostUser {
+                        id: subject(&issuer, &grant.claims.subject),
+                        login: grant.claims.login,
+                        avatar_url: grant.claims.avatar_url,
+                    },
+                    tokens: grant.tokens,
+                    sso: Some(SsoSignIn {
+                        session_id: grant.claims.session_id,
+                        id_token: grant.id_token,
+                        issuer,
+                    }),
+                });
+            }
+        };
+        let tokens = match self.provider {
             ProviderType::Gitlab => {
                 service.gitlab.exchange_code(client, code, redirect_uri, code_verifier, budget).await
             }
@@ -60,7 +156,11 @@ impl<'a> HostFlow<'a> {
             ProviderType::Github | ProviderType::EnterpriseSso => {
                 service.github.exchange_code(client, code, redirect_uri, code_verifier, budget).await
             }
-        }
+        }?;
+        let source = FixedToken::fresh(tokens.access.clone());
+        let account = account(service, self.provider, None, &source, budget).await?;
+        let account = account.ok_or_else(|| OauthError::refused("host_not_allowed"))?;
+        Ok(Granted { account, tokens, sso: None })
     }
 
     /// Exchanges a refresh token. GitLab wants the redirect address again that the sign-in had.
@@ -68,9 +168,17 @@ impl<'a> HostFlow<'a> {
         &self,
         refresh_token: &SecretString,
         redirect_uri: &str,
+        identity: Option<&str>,
         budget: &Budget,
     ) -> Result<TokenGrant, OauthError> {
-        let Self { service, client, .. } = self;
+        let service = self.service;
+        let client = match &self.client {
+            Client::Oauth(client) => client,
+            Client::Sso(client) => {
+                let subject = identity.and_then(|identity| subject_of(client.issuer.as_str(), identity));
+                return service.enterprise_sso.refresh(client, refresh_token, subject, budget).await;
+            }
+        };
         match self.provider {
             ProviderType::Gitlab => service.gitlab.refresh(client, refresh_token, redirect_uri, budget).await,
             ProviderType::Bitbucket => service.bitbucket.refresh(client, refresh_token, budget).await,
@@ -80,13 +188,22 @@ impl<'a> HostFlow<'a> {
         }
     }
 
-    /// Ends an access token at the host, where the host can do that.
+    /// Ends tokens at the host, where the host can do that: with the access token, or, at the enterprise SSO, with
+    /// the refresh token, which ends both.
     pub(super) async fn revoke(
         &self,
         access_token: &SecretString,
+        refresh_token: Option<&SecretString>,
         budget: &Budget,
     ) -> Result<(), ProviderError> {
-        let Self { service, client, .. } = self;
+        let service = self.service;
+        let client = match &self.client {
+            Client::Oauth(client) => client,
+            Client::Sso(client) => {
+                let token = refresh_token.unwrap_or(access_token);
+                return service.enterprise_sso.revoke(client, token, budget).await;
+            }
+        };
         match self.provider {
             ProviderType::Gitlab => service.gitlab.revoke(client, access_token, budget).await,
             // Bitbucket documents no revocation; its tokens end after two hours.
@@ -96,6 +213,28 @@ impl<'a> HostFlow<'a> {
             }
         }
     }
+}
+
+/// Why a code was worth nothing.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum CompleteError {
+    /// The host did not grant anything.
+    #[error(transparent)]
+    Oauth(#[from] OauthError),
+    /// It did not say whose the tokens are.
+    #[error(transparent)]
+    Account(#[from] CallError),
+}
+
+/// The key of an identity at an OpenID provider: issuer and subject, and nothing that could change or be taken
+/// over, such as an address (OpenID Connect Core, 5.7). An issuer contains no blank.
+pub(super) fn subject(issuer: &str, subject: &str) -> String {
+    format!("{issuer} {subject}")
+}
+
+/// The subject in an identity's key, if it is of that issuer.
+fn subject_of<'a>(issuer: &str, identity: &'a str) -> Option<&'a str> {
+    identity.strip_prefix(issuer)?.strip_prefix(' ')
 }
 
 /// Whose a token is, at the configured host or another; none where that host is not allowed.

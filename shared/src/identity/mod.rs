@@ -2,9 +2,11 @@
 //! How rows are stored is `store`'s business.
 
 pub mod api_key;
+pub mod brokered;
 pub mod caller;
 pub mod given_tokens;
 mod host_flow;
+pub mod linked_hosts;
 pub mod linked_token;
 pub mod oauth_clients;
 pub mod sealing;
@@ -12,3 +14,6 @@ pub mod secret_token;
 pub mod session;
 pub mod setup;
 pub mod sign_in;
+pub mod sign_out;
+pub mod token_keeping;
+mod token_renewal;

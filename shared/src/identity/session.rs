@@ -1,15 +1,21 @@
 //! The browser's session: an opaque cookie, of which only the hash is stored (DESIGN 3).
 //! Idle and absolute expiry; a new one at every sign-in.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use cookie::{Cookie, SameSite};
 use http::header::COOKIE;
+use ring::digest::{SHA256, digest};
+use secrecy::SecretString;
 use time::Duration;
 
+use super::sealing::{self, Aad, Sealed};
 use super::secret_token::SecretToken;
 use crate::contract::Request;
 use crate::failure::Failure;
+use crate::provider::ProviderType;
 use crate::service::Service;
-use crate::store::{Session, StoreError, UserId};
+use crate::store::{Session, SsoLogin, StoreError, UserId};
 
 /// A session that is not used for a week ends.
 const IDLE_SECONDS: i64 = 7 * 24 * 3600;
@@ -59,6 +65,24 @@ pub async fn of_request(service: &Service, request: &Request) -> Result<Option<S
     Ok(Some(session))
 }
 
+/// A sign-in at the enterprise SSO, as a session that came from it needs it.
+#[derive(Clone, Debug)]
+pub struct SsoSignIn {
+    /// The session there, as the ID token names it; none where it names none.
+    pub session_id: Option<String>,
+    /// The ID token.
+    pub id_token: SecretString,
+    /// The issuer.
+    pub issuer: String,
+}
+
+/// The name under which a session at an issuer is found again: neither text may make it another's.
+#[must_use]
+pub fn sso_session(issuer: &str, session_id: &str) -> String {
+    let text = format!("{}:{issuer}{session_id}", issuer.len());
+    URL_SAFE_NO_PAD.encode(digest(&SHA256, text.as_bytes()))
+}
+
 /// Starts a session for a user, ends the one that the browser had, and gives the cookie.
 ///
 /// # Errors
@@ -66,6 +90,7 @@ pub async fn of_request(service: &Service, request: &Request) -> Result<Option<S
 pub async fn start(
     service: &Service,
     user: &UserId,
+    sso: Option<&SsoSignIn>,
     previous: Option<&Session>,
     secure: bool,
 ) -> Result<Cookie<'static>, Failure> {
@@ -78,9 +103,47 @@ pub async fn start(
         seen_at: now,
         expires_at: now + IDLE_SECONDS,
         ends_at: now + ABSOLUTE_SECONDS,
+        sso_session: None,
     };
-    service.table.start_session(&session, previous).await?;
+    let login = match sso {
+        Some(sso) => Some(sso_login(service, &session, sso).await?),
+        None => None,
+    };
+    let session = Session { sso_session: login.as_ref().map(|login| login.session.clone()), ..session };
+    service.table.start_session(&session, login.as_ref(), previous).await?;
     Ok(cookie(service, token.expose().to_owned(), Duration::seconds(ABSOLUTE_SECONDS), secure))
+}
+
+async fn sso_login(service: &Service, session: &Session, sso: &SsoSignIn) -> Result<SsoLogin, Failure> {
+    // Without a name of its own the session there is found by its user only.
+    let session_id = sso.session_id.as_deref().unwrap_or(&session.hash);
+    let keys = service.token_keys.get().await?;
+    let sealed = keys.seal(&id_token_aad(service, &session.user_id), &sso.id_token)?;
+    Ok(SsoLogin {
+        session: sso_session(&sso.issuer, session_id),
+        hash: session.hash.clone(),
+        user_id: session.user_id.clone(),
+        sealed_id_token: sealed.bytes,
+        key_id: sealed.key_id,
+        expires_at: session.ends_at,
+    })
+}
+
+fn id_token_aad<'a>(service: &'a Service, user: &'a UserId) -> Aad<'a> {
+    let provider = ProviderType::EnterpriseSso;
+    Aad { table: service.table.name(), user: user.as_str(), provider, kind: "id_token", version: 0 }
+}
+
+/// The ID token of the sign-in that a session came from; none for other sessions.
+///
+/// # Errors
+/// [`Failure`].
+pub async fn id_token(service: &Service, session: &Session) -> Result<Option<SecretString>, Failure> {
+    let Some(login) = service.table.sso_login(session).await? else { return Ok(None) };
+    let sealed = Sealed { key_id: login.key_id, bytes: login.sealed_id_token };
+    let opened =
+        sealing::open(&service.token_keys, &id_token_aad(service, &session.user_id), &sealed).await?;
+    Ok(Some(opened))
 }
 
 /// The cookie that ends the browser's.

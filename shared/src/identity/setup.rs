@@ -81,9 +81,9 @@ async fn proof<T: TokenSource>(
     match service.github.membership_role(organization, source, budget).await {
         Ok(MembershipRole::Admin) => Ok(Proof::Admin),
         Ok(MembershipRole::Member) => Ok(Proof::Member),
-        Err(CallError::Token(error @ (TokenError::Expired | TokenError::NotLinked))) => {
-            Err(CallError::Token(error).into())
-        }
+        Err(CallError::Token(
+            error @ (TokenError::Expired | TokenError::BrokerExpired | TokenError::NotLinked),
+        )) => Err(CallError::Token(error).into()),
         Err(error) => match crate::provider::listing::host_error(&error) {
             // A collaborator who is no member, or an App that may not read members: not proved.
             Some(crate::provider::ProviderError::NotFound | crate::provider::ProviderError::Forbidden(_)) => {

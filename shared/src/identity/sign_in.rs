@@ -1,21 +1,19 @@
-//! Signing in with GitHub: OAuth's web flow with `state` and PKCE (RFC 6749, RFC 7636; reference: GitHub
-//! 1.10, 5.1). What GitHub says is `provider::github`'s; how the pages look is `contract::auth`'s.
+//! Signing in at a host or the enterprise SSO: OAuth's web flow with `state` and PKCE (RFC 6749, RFC 7636;
+//! reference: GitHub 1.10, 5.1). A host's own part is `host_flow`'s; how the pages look is `contract::auth`'s.
 
 use std::sync::Arc;
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use cookie::SameSite;
-use ring::digest::{SHA256, digest};
 use secrecy::{ExposeSecret, SecretString};
 use time::Duration;
 use url::Url;
 
-use super::host_flow::{self, HostFlow};
-use super::linked_token;
-use super::sealing::{self, Aad, OpenError, Sealed};
+use super::brokered;
+use super::host_flow::{Authorization, CompleteError, HostFlow, Returned};
+use super::sealing::{self, Aad, Sealed};
 use super::secret_token::SecretToken;
 use super::session;
+use super::token_keeping;
 use crate::config::endpoint;
 use crate::contract::Request;
 use crate::failure::Failure;
@@ -25,7 +23,7 @@ use crate::provider::token::FixedToken;
 use crate::provider::upstream::Budget;
 use crate::provider::{HostUser, ProviderType};
 use crate::service::Service;
-use crate::store::{AnswerOwner, Identity, LinkOutcome, SignIn, StoreError, UserId};
+use crate::store::{Identity, LinkOutcome, SignIn, StoreError, UserId};
 
 /// A cookie for the browser.
 pub type Cookie = cookie::Cookie<'static>;
@@ -135,13 +133,24 @@ pub async fn start(
     provider: ProviderType,
     public_url: &Url,
     return_to: &str,
+    budget: &Budget,
 ) -> Result<Option<Started>, Failure> {
     let Some(flow) = HostFlow::at(service, provider).await? else { return Ok(None) };
     let state = SecretToken::generate("")?;
     let browser = SecretToken::generate("")?;
     let verifier = SecretToken::generate("")?;
-    let challenge = URL_SAFE_NO_PAD.encode(digest(&SHA256, verifier.expose().as_bytes()));
     let state_hash = state.hash().as_str().to_owned();
+    let redirect_uri = callback_url(public_url, provider);
+    let authorization = Authorization {
+        redirect_uri: redirect_uri.as_str(),
+        state: state.expose(),
+        code_verifier: verifier.expose(),
+    };
+    // An issuer that cannot be reached starts nothing.
+    let authorize = flow
+        .authorize_url(authorization, budget)
+        .await
+        .map_err(|error| failure_of(provider, &error).unwrap_or_else(|| unexpected(&error)))?;
 
     let keys = service.token_keys.get().await?;
     let sealed = keys.seal(&verifier_aad(service, provider, &state_hash), &verifier.expose().into())?;
@@ -162,11 +171,7 @@ pub async fn start(
         .await?;
     let secure = is_secure(public_url);
     Ok(Some(Started {
-        authorize: flow.authorize_url(
-            callback_url(public_url, provider).as_str(),
-            state.expose(),
-            &challenge,
-        ),
+        authorize,
         cookie: binding_cookie(
             binding_cookie_name(&state_hash, secure),
             browser.expose().to_owned(),
@@ -189,6 +194,8 @@ pub struct Callback {
     pub state: Option<SecretString>,
     /// `error`.
     pub error: Option<String>,
+    /// `iss`, which an OpenID provider may send (RFC 9207).
+    pub issuer: Option<String>,
 }
 
 /// Finishes a sign-in: checks the state, exchanges the code, finds or makes the user, keeps the tokens,
@@ -206,32 +213,39 @@ pub async fn finish(
 ) -> Result<Finished, SignInError> {
     let secure = is_secure(public_url);
     let (sign_in, verifier) = use_state(service, provider, request, callback, secure).await?;
+    // Switched off since the sign-in began: the host's code is worth nothing here any more.
+    let flow = HostFlow::at(service, provider).await?.ok_or(SignInError::Refused)?;
+    // Before anything else that the answer says is believed.
+    flow.check_issuer(callback.issuer.as_deref(), budget).await.map_err(|error| refusal(provider, &error))?;
     if let Some(error) = &callback.error {
         return Err(if error == "access_denied" { SignInError::Denied } else { SignInError::Refused });
     }
     let code = callback.code.as_ref().ok_or(SignInError::Refused)?;
-    // Switched off since the sign-in began: the host's code is worth nothing here any more.
-    let flow = HostFlow::at(service, provider).await?.ok_or(SignInError::Refused)?;
     let redirect_uri = callback_url(public_url, provider);
-    let grant = flow
-        .exchange_code(code.expose_secret(), redirect_uri.as_str(), verifier.expose_secret(), budget)
-        .await
-        .map_err(|error| refusal(provider, &error))?;
-    let source = FixedToken::fresh(grant.access.clone());
-    let account = host_flow::account(service, provider, None, &source, budget)
-        .await
-        .map_err(|error| Failure::of_call(provider, error))?
-        .ok_or(SignInError::Refused)?;
+    let returned = Returned {
+        code: code.expose_secret(),
+        redirect_uri: redirect_uri.as_str(),
+        code_verifier: verifier.expose_secret(),
+    };
+    let granted = flow.complete(returned, budget).await.map_err(|error| match error {
+        CompleteError::Oauth(error) => refusal(provider, &error),
+        CompleteError::Account(error) => Failure::of_call(provider, error).into(),
+    })?;
+    let source = FixedToken::fresh(granted.tokens.access.clone());
 
     let previous = session::of_request(service, request).await?;
     let user =
-        user_of(service, provider, &account, previous.as_ref().map(|session| &session.user_id)).await?;
-    linked_token::keep_granted(service, &user, provider, &grant, redirect_uri.as_str()).await?;
+        user_of(service, provider, &granted.account, previous.as_ref().map(|session| &session.user_id))
+            .await?;
+    token_keeping::keep_granted(service, &user, provider, &granted.tokens, redirect_uri.as_str()).await?;
     // Before the listing, which may take long: who logs out in another browser meanwhile ends the token
     // only if no session needs it.
-    let session_cookie = session::start(service, &user, previous.as_ref(), secure).await?;
-    if provider == ProviderType::Github {
-        write_mapping(service, &user, &account, &source, budget).await;
+    let session_cookie =
+        session::start(service, &user, granted.sso.as_ref(), previous.as_ref(), secure).await?;
+    match provider {
+        ProviderType::Github => write_mapping(service, &user, &granted.account, &source, budget).await,
+        ProviderType::EnterpriseSso => brokered::link(service, &user, &source, budget).await?,
+        ProviderType::Gitlab | ProviderType::Bitbucket => {}
     }
 
     let name = binding_cookie_name(&sign_in.state_hash, secure);
@@ -277,19 +291,29 @@ async fn use_state(
     let verifier =
         sealing::open(&service.token_keys, &verifier_aad(service, provider, hash.as_str()), &sealed)
             .await
-            .map_err(|error| match error {
-                OpenError::Keys(error) => Failure::from(error),
-                OpenError::Seal(error) => Failure::from(error),
-            })?;
+            .map_err(Failure::from)?;
     Ok((sign_in, verifier))
 }
 
-fn refusal(provider: ProviderType, error: &OauthError) -> SignInError {
+/// What is the host's failure, or ours, and not this sign-in's.
+fn failure_of(provider: ProviderType, error: &OauthError) -> Option<Failure> {
     match error {
-        OauthError::Host(error) => Failure::Provider { provider, error: *error }.into(),
-        OauthError::BadClient | OauthError::BadRedirect => Failure::Internal(error.to_string()).into(),
-        OauthError::BadCode | OauthError::BadRefreshToken | OauthError::Refused(_) => SignInError::Refused,
+        OauthError::Host(error) => Some(Failure::Provider { provider, error: *error }),
+        OauthError::BadClient | OauthError::BadRedirect => Some(unexpected(error)),
+        OauthError::BadCode | OauthError::BadRefreshToken | OauthError::Refused(_) => None,
     }
+}
+
+fn unexpected(error: &OauthError) -> Failure {
+    Failure::Internal(error.to_string())
+}
+
+fn refusal(provider: ProviderType, error: &OauthError) -> SignInError {
+    if matches!(error, OauthError::Refused(_)) {
+        // The operator finds here why; the person is told to start again.
+        tracing::warn!(%provider, %error, "a sign-in was refused");
+    }
+    failure_of(provider, error).map_or(SignInError::Refused, SignInError::Failure)
 }
 
 /// The user whose identity this account is: the one signed in, the one it belongs to, or a new one.
@@ -330,7 +354,7 @@ async fn user_of(
 
 /// Rows of what the new token shows. A host that fails here does not keep anybody out: the next complete
 /// listing writes the same rows.
-async fn write_mapping(
+pub(super) async fn write_mapping(
     service: &Service,
     user: &UserId,
     account: &HostUser,
@@ -349,65 +373,5 @@ async fn write_mapping(
         installations.iter().map(|installation| Shown::new(installation, own_account)).collect();
     if let Err(failure) = note_shown(service, user, &shown, budget).await {
         tracing::warn!(%failure, "the mapping was not wholly written at sign-in");
-    }
-}
-
-/// Signs a browser out. When nothing else of the user needs the tokens (no session, no API key), they are
-/// ended at GitHub and forgotten, with everything that was read with them.
-///
-/// # Errors
-/// [`Failure`] when the table fails; GitHub not answering is tolerated, the session has ended all the same.
-pub async fn sign_out(
-    service: &Arc<Service>,
-    ended: &crate::store::Session,
-    budget: &Budget,
-) -> Result<(), Failure> {
-    service.table.end_session(ended).await?;
-    let user = &ended.user_id;
-    let now = service.clock.unix();
-    for token in service.table.provider_tokens(user).await? {
-        service.table.forget_answers(&AnswerOwner::User(user.clone()), token.provider, now).await?;
-    }
-    let live = |session: &crate::store::Session| now < session.expires_at && now < session.ends_at;
-    if service.table.sessions_of(user).await?.iter().any(live)
-        || !service.table.api_keys_of(user).await?.is_empty()
-    {
-        return Ok(());
-    }
-    for token in service.table.provider_tokens(user).await? {
-        end_token(service, user, &token, budget).await?;
-    }
-    Ok(())
-}
-
-/// Forgets a token, with everything that was read with it, and ends it at its host if it was granted to us.
-pub(super) async fn end_token(
-    service: &Service,
-    user: &UserId,
-    token: &crate::store::ProviderToken,
-    budget: &Budget,
-) -> Result<(), Failure> {
-    if !token.ended
-        && let Err(error) = revoke(service, user, token, budget).await
-    {
-        tracing::warn!(error, "a token was not ended at its host; it ends by itself");
-    }
-    Ok(service.table.delete_provider_token(user, token.provider, service.clock.unix()).await?)
-}
-
-/// Ends at the host what was granted to us there; a token that its user brought is the user's own.
-async fn revoke(
-    service: &Service,
-    user: &UserId,
-    token: &crate::store::ProviderToken,
-    budget: &Budget,
-) -> Result<(), String> {
-    if token.redirect_uri.is_none() {
-        return Ok(());
-    }
-    let access = linked_token::open_access(service, user, token).await.map_err(|error| error.to_string())?;
-    match HostFlow::at(service, token.provider).await.map_err(|failure| failure.to_string())? {
-        Some(flow) => flow.revoke(&access, budget).await.map_err(|error| error.to_string()),
-        None => Ok(()),
     }
 }

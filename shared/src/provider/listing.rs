@@ -140,40 +140,64 @@ async fn installation_repositories<R: Listed, T: TokenSource>(
     (found, failed)
 }
 
-/// The listings of several hosts as one. A host that fails is noted as missing and does not cost the others.
+/// What several hosts were asked at once, and what became of it.
+pub type Results<T> = Vec<(ProviderType, Result<T, CallError>)>;
+
+/// What succeeded at several hosts, and what did not. A host that fails does not cost the others.
 ///
 /// # Errors
-/// The first host and its error when none succeeded.
-pub fn merge(
-    results: Vec<(ProviderType, Result<Listing, CallError>)>,
-) -> Result<Listing, (ProviderType, CallError)> {
-    let mut merged = Listing::default();
-    let mut succeeded = false;
-    let mut first_error = None;
+/// The first host and its error when none succeeded; nothing asked is nothing failed.
+pub fn succeeded<T>(results: Results<T>) -> Result<(Vec<T>, Vec<Missing>), (ProviderType, CallError)> {
+    let (mut found, mut missing, mut first_error) = (Vec::new(), Vec::new(), None);
     for (provider, result) in results {
         match result {
-            Ok(listing) => {
-                succeeded = true;
-                merged.repositories.extend(listing.repositories);
-                merged.missing.extend(listing.missing);
-            }
+            Ok(part) => found.push(part),
             Err(error) => {
-                merged.missing.push(Missing { provider, installation: None, error: as_host_error(&error) });
+                missing.push(Missing { provider, installation: None, error: as_host_error(&error) });
                 first_error.get_or_insert((provider, error));
             }
         }
     }
     match first_error {
-        Some(error) if !succeeded => Err(error),
-        _ => Ok(merged),
+        Some(error) if found.is_empty() => Err(error),
+        _ => Ok((found, missing)),
     }
+}
+
+/// The listings of several hosts as one. A host that fails is noted as missing and does not cost the others.
+///
+/// # Errors
+/// The first host and its error when none succeeded.
+pub fn merge(results: Results<Listing>) -> Result<Listing, (ProviderType, CallError)> {
+    let (found, missing) = succeeded(results)?;
+    let mut merged = Listing { repositories: Vec::new(), missing };
+    for listing in found {
+        merged.repositories.extend(listing.repositories);
+        merged.missing.extend(listing.missing);
+    }
+    Ok(merged)
+}
+
+/// The ids of the installations of several hosts as one list: in the hosts' order, each id once.
+///
+/// # Errors
+/// The first host and its error when none succeeded.
+pub fn merge_installations(
+    results: Results<Vec<String>>,
+) -> Result<(Vec<String>, Vec<Missing>), (ProviderType, CallError)> {
+    let (found, missing) = succeeded(results)?;
+    let mut seen = HashSet::new();
+    let ids = found.into_iter().flatten().filter(|id| seen.insert(id.clone())).collect();
+    Ok((ids, missing))
 }
 
 /// How a failure counts in `X-Partial-Result`: without a usable token, as the host's own refusal of one.
 const fn as_host_error(error: &CallError) -> ProviderError {
     match error {
         CallError::Host(error) | CallError::Token(TokenError::Host(error)) => *error,
-        CallError::Token(TokenError::NotLinked | TokenError::Expired) => ProviderError::Unauthorized,
+        CallError::Token(TokenError::NotLinked | TokenError::Expired | TokenError::BrokerExpired) => {
+            ProviderError::Unauthorized
+        }
         CallError::Token(TokenError::Unavailable(_)) => ProviderError::Unreachable,
     }
 }

@@ -27,6 +27,9 @@ pub enum TokenError {
     /// The token has ended and cannot be renewed.
     #[error("the sign-in has expired")]
     Expired,
+    /// The enterprise SSO that holds the token gives no usable one any more.
+    #[error("the enterprise SSO has no usable token")]
+    BrokerExpired,
     /// The host failed while renewing.
     #[error(transparent)]
     Host(#[from] ProviderError),

@@ -4,9 +4,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::identities::UserId;
+use super::provider_tokens::TokenSlot;
 use super::table::{Key, Only, StoreError, Table, Write, text};
 use crate::clock::{Clock, NoEntropy, random};
-use crate::provider::ProviderType;
 
 /// The right to renew a user's token at a host, for a while.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,8 +21,8 @@ pub struct Lease {
     pub expires_at: i64,
 }
 
-fn key(user: &UserId, provider: ProviderType) -> Key {
-    Key::new(user.partition(), format!("LEASE#{provider}"))
+fn key(user: &UserId, slot: TokenSlot) -> Key {
+    Key::new(user.partition(), format!("LEASE#{}", slot.name()))
 }
 
 impl Lease {
@@ -45,16 +45,16 @@ impl Table {
     pub async fn take_lease(
         &self,
         user: &UserId,
-        provider: ProviderType,
+        slot: TokenSlot,
         lease: &Lease,
         now: i64,
     ) -> Result<bool, StoreError> {
         let free = Only::IfAbsentOrLess("held_until", now);
-        match self.write(Write::put(&key(user, provider), lease, free)?).await {
+        match self.write(Write::put(&key(user, slot), lease, free)?).await {
             Ok(()) => Ok(true),
             // Our own, if the answer was lost and the SDK tried again: else its holder would wait for itself.
             Err(StoreError::Conflict) => {
-                let held = self.get::<Lease>(&key(user, provider)).await?;
+                let held = self.get::<Lease>(&key(user, slot)).await?;
                 Ok(held.is_some_and(|held| held.holder == lease.holder))
             }
             Err(error) => Err(error),
@@ -68,11 +68,11 @@ impl Table {
     pub async fn give_back_lease(
         &self,
         user: &UserId,
-        provider: ProviderType,
+        slot: TokenSlot,
         lease: &Lease,
     ) -> Result<(), StoreError> {
         let mine = Only::IfEquals("holder", text(&lease.holder));
-        match self.write(Write::Delete(key(user, provider), mine)).await {
+        match self.write(Write::Delete(key(user, slot), mine)).await {
             Ok(()) | Err(StoreError::Conflict) => Ok(()),
             Err(error) => Err(error),
         }

@@ -24,8 +24,8 @@ pub use installations::{InstallationChange, KnownInstallation, Loaded, Rank, Row
 pub use kept_answers::{AnswerOwner, KeptAnswer};
 pub use leases::Lease;
 pub use mapping::{InstallationFacts, MappingRow, Proof};
-pub use provider_tokens::ProviderToken;
+pub use provider_tokens::{ProviderToken, TokenSlot};
 pub use reconciliation::{ReconcileState, Redelivery, Sweep};
-pub use sessions::Session;
+pub use sessions::{Session, SsoLogin};
 pub use sign_ins::SignIn;
 pub use table::{StoreError, Table};

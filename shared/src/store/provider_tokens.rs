@@ -1,5 +1,5 @@
-//! A user's tokens at the hosts, sealed. Every change carries the version that it replaces.
-//! Sealing and renewing are `identity`'s business.
+//! A user's tokens at the hosts, sealed: the user's own, and those that enterprise SSO brokers. Every change
+//! carries the version that it replaces. Sealing and renewing are `identity`'s business.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,6 +7,36 @@ use super::identities::UserId;
 use super::kept_answers::AnswerOwner;
 use super::table::{Key, Only, StoreError, Table, Write, number};
 use crate::provider::ProviderType;
+
+/// Which of a user's tokens at a host: an own one and a brokered one live beside each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TokenSlot {
+    /// The host.
+    pub provider: ProviderType,
+    /// Whether the user's enterprise SSO holds it, and gives it anew; else the user signed in or brought it.
+    pub brokered: bool,
+}
+
+impl TokenSlot {
+    /// The token of a sign-in at the host itself, or one that the user has brought.
+    #[must_use]
+    pub const fn own(provider: ProviderType) -> Self {
+        Self { provider, brokered: false }
+    }
+
+    /// The token that the user's enterprise SSO holds for the host.
+    #[must_use]
+    pub const fn brokered(provider: ProviderType) -> Self {
+        Self { provider, brokered: true }
+    }
+
+    /// The part of a key that tells a user's tokens apart.
+    #[must_use]
+    pub(super) fn name(self) -> String {
+        let Self { provider, brokered } = self;
+        if brokered { format!("{}#{provider}", ProviderType::EnterpriseSso) } else { provider.to_string() }
+    }
+}
 
 /// A user's token at one host.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +59,9 @@ pub struct ProviderToken {
     pub refresh_expires_at: Option<i64>,
     /// When the access token was obtained, in Unix seconds.
     pub obtained_at: i64,
+    /// Whether the user's enterprise SSO holds it.
+    #[serde(default)]
+    pub brokered: bool,
     /// The host that its user named, where it is not the configured one.
     #[serde(default)]
     pub host: Option<String>,
@@ -41,18 +74,25 @@ pub struct ProviderToken {
 }
 
 impl ProviderToken {
+    /// Which of the user's tokens it is.
+    #[must_use]
+    pub const fn slot(&self) -> TokenSlot {
+        TokenSlot { provider: self.provider, brokered: self.brokered }
+    }
+
     /// Whether it works or can be renewed, as far as its times tell.
     #[must_use]
     pub fn is_usable(&self, now: i64) -> bool {
         let lives = |end: Option<i64>| end.is_none_or(|end| end > now);
         !self.ended
             && (lives(self.access_expires_at)
-                || (self.sealed_refresh.is_some() && lives(self.refresh_expires_at)))
+                || (self.sealed_refresh.is_some() && lives(self.refresh_expires_at))
+                || self.brokered)
     }
 }
 
-fn key(user: &UserId, provider: ProviderType) -> Key {
-    Key::new(user.partition(), format!("TOKEN#{provider}"))
+fn key(user: &UserId, slot: TokenSlot) -> Key {
+    Key::new(user.partition(), format!("TOKEN#{}", slot.name()))
 }
 
 impl Table {
@@ -63,9 +103,9 @@ impl Table {
     pub async fn provider_token(
         &self,
         user: &UserId,
-        provider: ProviderType,
+        slot: TokenSlot,
     ) -> Result<Option<ProviderToken>, StoreError> {
-        self.get(&key(user, provider)).await
+        self.get(&key(user, slot)).await
     }
 
     /// All tokens of a user.
@@ -89,7 +129,7 @@ impl Table {
         let only = replaces.map_or(Only::IfAbsent, |version| {
             Only::IfEquals("version", number(i64::try_from(version).unwrap_or(i64::MAX)))
         });
-        self.write(Write::put(&key(user, token.provider), token, only)?).await
+        self.write(Write::put(&key(user, token.slot()), token, only)?).await
     }
 
     /// Forgets a user's token at a host, and everything that was read with it.
@@ -99,10 +139,10 @@ impl Table {
     pub async fn delete_provider_token(
         &self,
         user: &UserId,
-        provider: ProviderType,
+        slot: TokenSlot,
         now: i64,
     ) -> Result<(), StoreError> {
-        self.write(Write::Delete(key(user, provider), Only::Always)).await?;
-        self.forget_answers(&AnswerOwner::User(user.clone()), provider, now).await
+        self.write(Write::Delete(key(user, slot), Only::Always)).await?;
+        self.forget_answers(&AnswerOwner::User(user.clone()), slot.provider, now).await
     }
 }

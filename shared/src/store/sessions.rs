@@ -1,5 +1,5 @@
-//! Browser sessions: found by the SHA-256 of the cookie's value, listed and ended by user.
-//! A dump of the table holds nothing that can be sent as a cookie.
+//! Browser sessions: found by the SHA-256 of the cookie's value, listed and ended by user, and by the session at
+//! the enterprise SSO that they came from. A dump of the table holds nothing that can be sent as a cookie.
 
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +21,27 @@ pub struct Session {
     pub expires_at: i64,
     /// End whatever its use, in Unix seconds.
     pub ends_at: i64,
+    /// The session at the enterprise SSO that it came from ([`SsoLogin::session`]); none for other sign-ins.
+    #[serde(default)]
+    pub sso_session: Option<String>,
+}
+
+/// What a session that came from the enterprise SSO needs to end there too.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SsoLogin {
+    /// Which session at the issuer: a hash, so that it may stand in a key.
+    pub session: String,
+    /// SHA-256 of our cookie's value.
+    pub hash: String,
+    /// Whose it is.
+    pub user_id: UserId,
+    /// The ID token, sealed: the issuer wants it as a hint of whom to sign out.
+    #[serde(with = "serde_bytes")]
+    pub sealed_id_token: Vec<u8>,
+    /// Key that sealed it.
+    pub key_id: String,
+    /// The table's TTL, in Unix seconds.
+    pub expires_at: i64,
 }
 
 fn key(hash: &str) -> Key {
@@ -29,6 +50,14 @@ fn key(hash: &str) -> Key {
 
 fn user_key(user: &UserId, hash: &str) -> Key {
     Key::new(user.partition(), format!("SESSION#{hash}"))
+}
+
+fn sso_partition(session: &str) -> String {
+    format!("SSO_SESSION#{session}")
+}
+
+fn sso_key(session: &str, hash: &str) -> Key {
+    Key::new(sso_partition(session), format!("SESSION#{hash}"))
 }
 
 impl Table {
@@ -47,12 +76,16 @@ impl Table {
     pub async fn start_session(
         &self,
         session: &Session,
+        sso: Option<&SsoLogin>,
         previous: Option<&Session>,
     ) -> Result<(), StoreError> {
         let mut writes = vec![
             Write::put(&key(&session.hash), session, Only::IfAbsent)?,
             Write::put(&user_key(&session.user_id, &session.hash), session, Only::IfAbsent)?,
         ];
+        if let Some(sso) = sso {
+            writes.push(Write::put(&sso_key(&sso.session, &sso.hash), sso, Only::IfAbsent)?);
+        }
         if let Some(previous) = previous {
             writes.extend(ending(previous));
         }
@@ -80,7 +113,7 @@ impl Table {
     /// # Errors
     /// [`StoreError`].
     pub async fn end_session(&self, session: &Session) -> Result<(), StoreError> {
-        self.transact(ending(session).into()).await
+        self.transact(ending(session)).await
     }
 
     /// Ends all sessions of a user.
@@ -88,7 +121,7 @@ impl Table {
     /// # Errors
     /// [`StoreError`]; the same call again ends the rest.
     pub async fn end_sessions_of(&self, user: &UserId) -> Result<(), StoreError> {
-        for sessions in self.sessions_of(user).await?.chunks(TRANSACTION / 2) {
+        for sessions in self.sessions_of(user).await?.chunks(TRANSACTION / 3) {
             self.transact(sessions.iter().flat_map(ending).collect()).await?;
         }
         Ok(())
@@ -101,11 +134,52 @@ impl Table {
     pub async fn sessions_of(&self, user: &UserId) -> Result<Vec<Session>, StoreError> {
         self.query(&user.partition(), "SESSION#").await
     }
+
+    /// What a session that came from the enterprise SSO needs to end there; none for other sessions.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn sso_login(&self, session: &Session) -> Result<Option<SsoLogin>, StoreError> {
+        match &session.sso_session {
+            Some(sso) => self.get(&sso_key(sso, &session.hash)).await,
+            None => Ok(None),
+        }
+    }
+
+    /// The sessions here that came from one session at the enterprise SSO.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn sso_logins(&self, sso_session: &str) -> Result<Vec<SsoLogin>, StoreError> {
+        self.query(&sso_partition(sso_session), "SESSION#").await
+    }
+
+    /// Notes a logout token of the enterprise SSO; false if it was noted before.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn note_logout_token(&self, hash: &str, expires_at: i64) -> Result<bool, StoreError> {
+        let key = Key::new(format!("LOGOUT_TOKEN#{hash}"), "LOGOUT_TOKEN");
+        match self.write(Write::put(&key, &LogoutTokenUsed { expires_at }, Only::IfAbsent)?).await {
+            Ok(()) => Ok(true),
+            Err(StoreError::Conflict) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
 }
 
-fn ending(session: &Session) -> [Write; 2] {
-    [
+#[derive(Serialize)]
+struct LogoutTokenUsed {
+    expires_at: i64,
+}
+
+fn ending(session: &Session) -> Vec<Write> {
+    let mut writes = vec![
         Write::Delete(key(&session.hash), Only::Always),
         Write::Delete(user_key(&session.user_id, &session.hash), Only::Always),
-    ]
+    ];
+    writes.extend(
+        session.sso_session.as_ref().map(|sso| Write::Delete(sso_key(sso, &session.hash), Only::Always)),
+    );
+    writes
 }

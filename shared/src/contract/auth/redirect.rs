@@ -15,6 +15,12 @@ pub fn to_provider(url: &Url) -> Response {
     redirect(StatusCode::FOUND, url.as_str())
 }
 
+/// 303 to the issuer that ends its own session: the POST that ended ours goes on as GET.
+#[must_use]
+pub fn to_issuer(url: &Url) -> Response {
+    redirect(StatusCode::SEE_OTHER, url.as_str())
+}
+
 /// 303 to a page of ours: whatever the method was, the browser goes on with GET.
 #[must_use]
 pub fn back(path: &ReturnTo) -> Response {

@@ -12,6 +12,7 @@ use super::repository::Repository;
 use crate::contract::problem::Problem;
 use crate::contract::{Family, Response, TOTAL_COUNT, TRUNCATED, with_header, with_retry_after};
 use crate::failure::{Failure, FieldProblem, Location};
+use crate::provider::listing::Missing;
 use crate::provider::{ProviderError, ProviderType};
 
 const PARTIAL_RESULT: HeaderName = HeaderName::from_static("x-partial-result");
@@ -28,6 +29,13 @@ pub struct PartialFailure {
     pub installation: Option<String>,
     /// What it answered.
     pub error: ProviderError,
+}
+
+impl From<Missing> for PartialFailure {
+    fn from(missing: Missing) -> Self {
+        let Missing { provider, installation, error } = missing;
+        Self { provider, installation, error }
+    }
 }
 
 /// How much a merged list would hold without its cap.

@@ -7,7 +7,7 @@ use crate::github_app::webhook::{Change, Delivery, InstallationAction};
 use crate::provider::ProviderType;
 use crate::provider::upstream::Budget;
 use crate::service::Service;
-use crate::store::{DeliveryRecord, Rank};
+use crate::store::{DeliveryRecord, Rank, TokenSlot};
 
 /// The events that change the mapping; others of the same App go to the same address.
 pub const MAPPING_EVENTS: [&str; 4] =
@@ -108,7 +108,7 @@ async fn end_authorization(
     let user = table.user_of_identity(provider, &account_id.to_string()).await?;
     if let Some(user) = &user {
         table.end_sessions_of(user).await?;
-        table.delete_provider_token(user, provider, record.received_at).await?;
+        table.delete_provider_token(user, TokenSlot::own(provider), record.received_at).await?;
     }
     table.note_delivery(record).await?;
     Ok(if user.is_some() { Dealt::Applied } else { Dealt::Unchanged })

@@ -154,4 +154,3 @@ fn classify(answer: &Answer) -> ProviderError {
         status => ProviderError::BadResponse { status },
     }
 }
-

@@ -75,7 +75,7 @@ impl EnterpriseSso {
     }
 
     /// Where the browser is sent to end the issuer's own session too (OpenID Connect RP-Initiated Logout 1.0, 2);
-    /// `None` where the issuer does not offer it.
+    /// `None` where the issuer does not offer it. There is no `state`: nothing hangs on how the browser comes back.
     ///
     /// # Errors
     /// [`SsoError`] when the issuer's addresses cannot be had.
@@ -84,7 +84,6 @@ impl EnterpriseSso {
         client: &SsoClient,
         id_token: &SecretString,
         post_logout_redirect_uri: &str,
-        state: &str,
         budget: &Budget,
     ) -> Result<Option<Url>, SsoError> {
         let discovery = self.discovery(client, Asker::User, budget).await?;
@@ -92,8 +91,7 @@ impl EnterpriseSso {
         url.query_pairs_mut()
             .append_pair("id_token_hint", id_token.expose_secret())
             .append_pair("client_id", &client.client.client_id)
-            .append_pair("post_logout_redirect_uri", post_logout_redirect_uri)
-            .append_pair("state", state);
+            .append_pair("post_logout_redirect_uri", post_logout_redirect_uri);
         Ok(Some(url))
     }
 }

@@ -136,6 +136,7 @@ fn a_missing_token_counts_as_the_hosts_refusal_and_a_table_that_fails_as_no_conn
     for (error, status) in [
         (TokenError::NotLinked, 401),
         (TokenError::Expired, 401),
+        (TokenError::BrokerExpired, 401),
         (TokenError::Host(ProviderError::Timeout), 504),
         (TokenError::Unavailable("x".to_owned()), 502),
     ] {

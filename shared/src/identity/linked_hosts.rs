@@ -1,0 +1,162 @@
+//! The hosts that a user reaches, each with the token for it: one of them, all that the enterprise SSO brokers, or
+//! all that are linked. What a host answers is `provider`'s business, how lists are merged `provider::listing`'s.
+
+use std::sync::Arc;
+
+use super::brokered;
+use super::linked_token::LinkedToken;
+use crate::failure::Failure;
+use crate::provider::listing::{self, Listing};
+use crate::provider::upstream::Budget;
+use crate::provider::{CallError, ProviderError, ProviderType, Repository, Sort};
+use crate::service::Service;
+use crate::store::{TokenSlot, UserId};
+
+/// A host and a user's token for it.
+#[derive(Debug)]
+pub struct LinkedHost {
+    provider: ProviderType,
+    token: LinkedToken,
+}
+
+/// A page of an installation that is asked for; numbers count from 1.
+#[derive(Clone, Copy, Debug)]
+pub struct InstallationPage<'a> {
+    /// The installation's id, in a form that this host has.
+    pub installation: &'a str,
+    /// The order that is asked for.
+    pub sort: Sort,
+    /// The page.
+    pub page: u32,
+    /// Its size.
+    pub per_page: u32,
+}
+
+/// The hosts that a user reaches as `provider`: that host, or all that the user's enterprise SSO brokers, which may
+/// be none.
+///
+/// # Errors
+/// [`Failure::NotLinked`] where the enterprise SSO is not linked; [`Failure`] when the table fails.
+pub async fn of_provider(
+    service: &Arc<Service>,
+    user: &UserId,
+    provider: ProviderType,
+    budget: &Budget,
+) -> Result<Vec<LinkedHost>, Failure> {
+    if provider != ProviderType::EnterpriseSso {
+        let token = LinkedToken::at_any_host(service.clone(), user.clone(), provider, budget);
+        return Ok(vec![LinkedHost { provider, token }]);
+    }
+    let slots = slots(service, user).await?;
+    if !slots.contains(&TokenSlot::own(provider)) {
+        return Err(Failure::NotLinked(Some(provider)));
+    }
+    let brokered = brokered::HOSTS.into_iter().map(TokenSlot::brokered).filter(|slot| slots.contains(slot));
+    Ok(brokered.map(|slot| LinkedHost::of(service, user, slot, budget)).collect())
+}
+
+/// All hosts that a user reaches; one twice where the user has a token of their own and the enterprise SSO brokers
+/// another, which may be another account's.
+///
+/// # Errors
+/// [`Failure::NotLinked`] where nothing is linked; [`Failure`] when the table fails.
+pub async fn all(service: &Arc<Service>, user: &UserId, budget: &Budget) -> Result<Vec<LinkedHost>, Failure> {
+    let slots = slots(service, user).await?;
+    if slots.is_empty() {
+        return Err(Failure::NotLinked(None));
+    }
+    let hosts = slots.into_iter().filter(|slot| slot.provider != ProviderType::EnterpriseSso);
+    Ok(hosts.map(|slot| LinkedHost::of(service, user, slot, budget)).collect())
+}
+
+async fn slots(service: &Service, user: &UserId) -> Result<Vec<TokenSlot>, Failure> {
+    Ok(service.table.provider_tokens(user).await?.iter().map(crate::store::ProviderToken::slot).collect())
+}
+
+impl LinkedHost {
+    fn of(service: &Arc<Service>, user: &UserId, slot: TokenSlot, budget: &Budget) -> Self {
+        let token = LinkedToken::of(service.clone(), user.clone(), slot, budget);
+        Self { provider: slot.provider, token }
+    }
+
+    /// The host.
+    #[must_use]
+    pub const fn provider(&self) -> ProviderType {
+        self.provider
+    }
+
+    /// The ids of all installations, in the host's order.
+    ///
+    /// # Errors
+    /// [`CallError`] if any page fails: a list that is cut would look like a whole one.
+    pub async fn installations(&self, budget: &Budget) -> Result<Vec<String>, CallError> {
+        let token = &self.token;
+        match self.provider {
+            ProviderType::Github => {
+                let installations = token.github().await?.installations(token, budget).await?;
+                Ok(installations.iter().map(|installation| installation.id.to_string()).collect())
+            }
+            ProviderType::Gitlab => token.gitlab().await?.installations(token, budget).await,
+            ProviderType::Bitbucket => token.bitbucket().await?.installations(token, budget).await,
+            ProviderType::EnterpriseSso => Err(no_host()),
+        }
+    }
+
+    /// All repositories that are reached through installations.
+    ///
+    /// # Errors
+    /// [`CallError`] when nothing succeeded.
+    pub async fn repositories(&self, budget: &Budget) -> Result<Listing, CallError> {
+        let token = &self.token;
+        match self.provider {
+            ProviderType::Github => listing::github(&token.github().await?, token, budget).await,
+            ProviderType::Gitlab => {
+                let repositories = token.gitlab().await?.repositories(token, budget).await?;
+                Ok(Listing { repositories, missing: Vec::new() })
+            }
+            ProviderType::Bitbucket => token.bitbucket().await?.repositories(token, budget).await,
+            ProviderType::EnterpriseSso => Err(no_host()),
+        }
+    }
+
+    /// One page of an installation as the host has it, and whether another follows.
+    ///
+    /// # Errors
+    /// [`CallError`]; an id that this host cannot have is one that it does not know.
+    pub async fn installation_page(
+        &self,
+        asked: InstallationPage<'_>,
+        budget: &Budget,
+    ) -> Result<(Vec<Repository>, bool), CallError> {
+        let InstallationPage { installation, sort, page, per_page } = asked;
+        let token = &self.token;
+        match self.provider {
+            ProviderType::Github => {
+                let installation = installation.parse().map_err(|_| ProviderError::NotFound)?;
+                let github = token.github().await?;
+                let found =
+                    github.installation_repositories(installation, page, per_page, token, budget).await?;
+                let more =
+                    found.last_page > page || u64::from(page) * u64::from(per_page) < found.total_count;
+                Ok((found.repositories, more))
+            }
+            ProviderType::Gitlab => {
+                token
+                    .gitlab()
+                    .await?
+                    .installation_page(installation, sort, page, per_page, token, budget)
+                    .await
+            }
+            ProviderType::Bitbucket => {
+                let bitbucket = token.bitbucket().await?;
+                bitbucket.installation_page(installation, sort, page, per_page, token, budget).await
+            }
+            ProviderType::EnterpriseSso => Err(no_host()),
+        }
+    }
+}
+
+/// The enterprise SSO is no host of repositories; it stands for those that it brokers.
+const fn no_host() -> CallError {
+    CallError::Host(ProviderError::NotFound)
+}

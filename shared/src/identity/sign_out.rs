@@ -1,0 +1,201 @@
+//! Signing out: of this browser, and of all that came from a session at the enterprise SSO when that one ends
+//! (OpenID Connect Back-Channel Logout 1.0). Tokens that nothing needs any more end at their hosts too.
+
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use ring::digest::{SHA256, digest};
+use secrecy::{ExposeSecret, SecretString};
+use url::Url;
+
+use super::host_flow::{HostFlow, subject};
+use super::session;
+use super::token_keeping::{open_access, open_refresh};
+use crate::config::endpoint;
+use crate::failure::Failure;
+use crate::provider::ProviderType;
+use crate::provider::enterprise_sso::SsoError;
+use crate::provider::upstream::Budget;
+use crate::service::Service;
+use crate::store::{AnswerOwner, ProviderToken, Session, UserId};
+
+/// A logout token is remembered this much longer than it lives, for clocks that differ.
+const REMEMBERED_SECONDS: i64 = 300;
+
+/// Signs a browser out. When nothing else of the user needs the tokens (no session, no API key), they are
+/// ended at their hosts and forgotten, with everything that was read with them.
+///
+/// # Errors
+/// [`Failure`] when the table fails; a host not answering is tolerated, the session has ended all the same.
+pub async fn sign_out(service: &Arc<Service>, ended: &Session, budget: &Budget) -> Result<(), Failure> {
+    service.table.end_session(ended).await?;
+    end_unneeded(service, &ended.user_id, budget).await
+}
+
+/// Where the browser ends its session at the enterprise SSO too (OpenID Connect RP-Initiated Logout 1.0): for a
+/// session that came from there, at an issuer that offers it. To be asked for before the session is ended.
+///
+/// # Errors
+/// [`Failure`] when the table or the secrets fail; an issuer that cannot be asked is tolerated.
+pub async fn end_session_url(
+    service: &Service,
+    session: &Session,
+    public_url: &Url,
+    budget: &Budget,
+) -> Result<Option<Url>, Failure> {
+    if session.sso_session.is_none() {
+        return Ok(None);
+    }
+    let Some(client) = service.sso_client().await? else { return Ok(None) };
+    let Some(id_token) = session::id_token(service, session).await? else { return Ok(None) };
+    // Where the issuer sends the browser afterwards: the operator registers it there.
+    let back = endpoint(public_url, &["auth", "session"]);
+    match service.enterprise_sso.end_session_url(&client, &id_token, back.as_str(), budget).await {
+        Ok(url) => Ok(url),
+        Err(error) => {
+            tracing::warn!(%error, "the session at the enterprise SSO goes on: its issuer cannot be asked");
+            Ok(None)
+        }
+    }
+}
+
+/// Why a logout token ended nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum BackchannelError {
+    /// No enterprise SSO is configured.
+    #[error("no enterprise SSO is configured")]
+    NotConfigured,
+    /// The token breaks a rule; the text is safe to show.
+    #[error("{0}")]
+    BadToken(String),
+    /// It was used before.
+    #[error("the logout token was used before")]
+    Replayed,
+    /// Anything that is not the token's own.
+    #[error(transparent)]
+    Failure(#[from] Failure),
+}
+
+/// Ends what a logout token names: the sessions that came from one session at the issuer, or all that came from
+/// there of one subject. A token is noted last, so that one whose work was cut off works again.
+///
+/// # Errors
+/// [`BackchannelError`].
+pub async fn backchannel_logout(
+    service: &Arc<Service>,
+    logout_token: &SecretString,
+    budget: &Budget,
+) -> Result<(), BackchannelError> {
+    let client = service.sso_client().await?.ok_or(BackchannelError::NotConfigured)?;
+    let token =
+        service.enterprise_sso.logout_token(&client, logout_token.expose_secret(), budget).await.map_err(
+            |error| match error {
+                SsoError::Host(error) => {
+                    Failure::Provider { provider: ProviderType::EnterpriseSso, error }.into()
+                }
+                other => {
+                    tracing::warn!(error = %other, "a logout token was refused");
+                    BackchannelError::BadToken(other.to_string())
+                }
+            },
+        )?;
+    let issuer = client.issuer.as_str();
+    let sessions = match (&token.session_id, &token.subject) {
+        (Some(session_id), _) => of_session(service, issuer, session_id).await?,
+        (None, Some(sub)) => of_subject(service, issuer, sub).await?,
+        (None, None) => Vec::new(),
+    };
+    let mut users: Vec<UserId> = Vec::new();
+    for session in &sessions {
+        service.table.end_session(session).await.map_err(Failure::from)?;
+        if !users.contains(&session.user_id) {
+            users.push(session.user_id.clone());
+        }
+    }
+    for user in &users {
+        end_unneeded(service, user, budget).await?;
+    }
+    let name =
+        URL_SAFE_NO_PAD.encode(digest(&SHA256, format!("{}:{issuer}{}", issuer.len(), token.jti).as_bytes()));
+    let remembered = token.expires_at.saturating_add(REMEMBERED_SECONDS);
+    if service.table.note_logout_token(&name, remembered).await.map_err(Failure::from)? {
+        Ok(())
+    } else {
+        Err(BackchannelError::Replayed)
+    }
+}
+
+/// The sessions that came from one session at the issuer.
+async fn of_session(service: &Service, issuer: &str, session_id: &str) -> Result<Vec<Session>, Failure> {
+    let name = session::sso_session(issuer, session_id);
+    let mut sessions = Vec::new();
+    for login in service.table.sso_logins(&name).await? {
+        // Its own row says the same, unless it has ended already; then there is nothing to end but this.
+        sessions.extend(service.table.session(&login.hash).await?);
+    }
+    Ok(sessions)
+}
+
+/// The sessions of a subject that came from the issuer; those that began elsewhere go on.
+async fn of_subject(service: &Service, issuer: &str, sub: &str) -> Result<Vec<Session>, Failure> {
+    let provider = ProviderType::EnterpriseSso;
+    let Some(user) = service.table.user_of_identity(provider, &subject(issuer, sub)).await? else {
+        return Ok(Vec::new());
+    };
+    let sessions = service.table.sessions_of(&user).await?;
+    Ok(sessions.into_iter().filter(|session| session.sso_session.is_some()).collect())
+}
+
+/// Forgets what was read for a user, and the tokens where nothing needs them any more.
+async fn end_unneeded(service: &Arc<Service>, user: &UserId, budget: &Budget) -> Result<(), Failure> {
+    let now = service.clock.unix();
+    let tokens = service.table.provider_tokens(user).await?;
+    for token in &tokens {
+        service.table.forget_answers(&AnswerOwner::User(user.clone()), token.provider, now).await?;
+    }
+    let live = |session: &Session| now < session.expires_at && now < session.ends_at;
+    if service.table.sessions_of(user).await?.iter().any(live)
+        || !service.table.api_keys_of(user).await?.is_empty()
+    {
+        return Ok(());
+    }
+    for token in service.table.provider_tokens(user).await? {
+        end_token(service, user, &token, budget).await?;
+    }
+    Ok(())
+}
+
+/// Forgets a token, with everything that was read with it, and ends it at its host if it was granted to us.
+pub(super) async fn end_token(
+    service: &Service,
+    user: &UserId,
+    token: &ProviderToken,
+    budget: &Budget,
+) -> Result<(), Failure> {
+    if !token.ended
+        && let Err(error) = revoke(service, user, token, budget).await
+    {
+        tracing::warn!(error, "a token was not ended at its host; it ends by itself");
+    }
+    Ok(service.table.delete_provider_token(user, token.slot(), service.clock.unix()).await?)
+}
+
+/// Ends at the host what was granted to us there; a token that its user brought is the user's own, and one that
+/// is brokered the broker's.
+async fn revoke(
+    service: &Service,
+    user: &UserId,
+    token: &ProviderToken,
+    budget: &Budget,
+) -> Result<(), String> {
+    if token.redirect_uri.is_none() {
+        return Ok(());
+    }
+    let access = open_access(service, user, token).await.map_err(|error| error.to_string())?;
+    let refresh = open_refresh(service, user, token).await.map_err(|error| error.to_string())?;
+    match HostFlow::at(service, token.provider).await.map_err(|failure| failure.to_string())? {
+        Some(flow) => flow.revoke(&access, refresh.as_ref(), budget).await.map_err(|error| error.to_string()),
+        None => Ok(()),
+    }
+}
