@@ -219,6 +219,7 @@ fn a_refused_grant_says_whose_trouble_it_is() {
         (400, r#"{"error":"redirect_uri_mismatch"}"#, "the host does not accept the callback URL"),
         (400, r#"{"error":"unsupported_grant_type"}"#, "the host refuses: unsupported_grant_type"),
         (400, r#"{"type":"error","error":{"message":"x"}}"#, "the host answered 400 in an unexpected form"),
+        (404, "<html>", "the host answered 404 in an unexpected form"),
         (429, "", "the host's rate limit is reached"),
         (500, "<html>", "the host answered 500 in an unexpected form"),
         (500, r#"{"access_token":"a"}"#, "the host answered 500 in an unexpected form"),
