@@ -334,3 +334,24 @@ async fn a_write_that_happened_and_whose_every_answer_was_lost_loses_nothing() {
         lab.assert_renewed(1).await;
     }
 }
+
+#[tokio::test]
+async fn a_holder_whose_write_comes_after_its_lease_still_keeps_the_pair() {
+    for provider in ["gitlab", "bitbucket"] {
+        let lab = Lab::at(provider).await;
+        // Shorter than the SDK waits for one try, and long enough for another request to come between.
+        lab.after_the_lease(1, &hook::Fault::delay(Duration::from_millis(1_300)));
+        let slow = tokio::spawn(lab.running.get(&lab.installations_path()).api_key(&lab.user).send());
+        until("the host has answered and the row is being written", || {
+            lab.refreshes() == 1 && lab.hook().calls("PutItem") >= 2
+        })
+        .await;
+        lab.running.clock.advance(Duration::from_secs(21));
+        // Its refresh token is used up, so that it notes an end; unless the writer was faster after all.
+        let overtaking = lab.installations().await;
+        assert!([401, 200].contains(&overtaking.status.as_u16()), "{overtaking:?}");
+        assert_eq!(slow.await.expect("no panic").status, StatusCode::OK, "{provider}");
+        let asked = lab.refreshes();
+        lab.assert_renewed(asked).await;
+    }
+}
