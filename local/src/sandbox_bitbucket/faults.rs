@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use http::{Method, StatusCode};
+use http::{HeaderMap, Method, StatusCode};
 
 /// How a caller proved itself, without the proof.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +59,15 @@ pub enum FaultKind {
         /// The status.
         status: StatusCode,
         /// The body, sent as JSON.
+        body: String,
+    },
+    /// Any status, headers and body, as given.
+    Whole {
+        /// The status.
+        status: StatusCode,
+        /// The headers, the type of the body among them.
+        headers: HeaderMap,
+        /// The body.
         body: String,
     },
     /// The real answer, but its JSON ends in the middle.

@@ -125,6 +125,9 @@ fn instead(fault: &FaultKind) -> Option<Response> {
         FaultKind::Answer { status, body } => {
             (*status, [(CONTENT_TYPE, "application/json; charset=utf-8")], body.clone()).into_response()
         }
+        FaultKind::Whole { status, headers, body } => {
+            (*status, headers.clone(), body.clone()).into_response()
+        }
         FaultKind::TruncatedJson | FaultKind::Stall(_) | FaultKind::Next(_) | FaultKind::NextLoop => {
             return None;
         }

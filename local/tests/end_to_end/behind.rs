@@ -6,12 +6,14 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::{HeaderMap, StatusCode};
+use local::data_folder::FunctionSettings;
 use local::gateway::Gateway;
 use local::handlers;
 use local::sandbox_github::{Fault, FaultKind, Target, UserTokens};
 use local::stack::TABLE;
 use local::template::Template;
 use serde_json::{Value, json};
+use shared::clock::Clock;
 use shared::config::Config;
 use shared::service::Service;
 use shared::store::{MappingRow, Proof, UserId};
@@ -109,21 +111,50 @@ impl Running {
     /// Another process of the same service: nothing cached, every function with this time limit.
     /// Its requests end a second before that, to leave time for the answer.
     pub(crate) async fn another_process(&self, function_timeout: Duration) -> String {
-        let settings = &self.stack.settings;
-        let config = Config::from_lookup(|name| settings.get(name).cloned()).expect("valid settings");
-        let service = Service::new(config, self.clock.clone()).expect("a service");
-        let mut template = Template::embedded().expect("a valid template");
-        for function in template.functions.values_mut() {
-            function.timeout = function_timeout;
-        }
-        let gateway = Gateway::new(&template.routes, handlers::all(&service))
-            .expect("a handler for every route")
-            .with_functions(&template.functions);
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let url = format!("http://{}", listener.local_addr().expect("an address"));
-        tokio::spawn(gateway.run(listener, std::future::pending()));
-        url
+        process(self.stack.settings.clone(), self.clock.clone(), function_timeout).await
     }
+
+    /// The same on a runtime of its own, so that it can die in the middle of anything.
+    pub(crate) async fn mortal_process(&self) -> Mortal {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .expect("a runtime");
+        let serving = process(self.stack.settings.clone(), self.clock.clone(), Duration::from_secs(29));
+        let url = runtime.spawn(serving).await.expect("the process starts");
+        Mortal { url, runtime }
+    }
+}
+
+/// A process of the service that can be killed.
+pub(crate) struct Mortal {
+    pub(crate) url: String,
+    runtime: tokio::runtime::Runtime,
+}
+
+impl Mortal {
+    /// Ends it where it stands: nothing that is under way there goes on.
+    pub(crate) fn kill(self) {
+        self.runtime.shutdown_background();
+    }
+}
+
+/// Serves what these settings say, until the runtime ends.
+async fn process(settings: FunctionSettings, clock: Clock, function_timeout: Duration) -> String {
+    let config = Config::from_lookup(|name| settings.get(name).cloned()).expect("valid settings");
+    let service = Service::new(config, clock).expect("a service");
+    let mut template = Template::embedded().expect("a valid template");
+    for function in template.functions.values_mut() {
+        function.timeout = function_timeout;
+    }
+    let gateway = Gateway::new(&template.routes, handlers::all(&service))
+        .expect("a handler for every route")
+        .with_functions(&template.functions);
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    tokio::spawn(gateway.run(listener, std::future::pending()));
+    url
 }
 
 /// A user's id as the store takes it.

@@ -13,22 +13,22 @@ use serde_json::{Value, json};
 
 use crate::harness::{Answer, Running, Setup};
 
-async fn start() -> Running {
+pub(crate) async fn start() -> Running {
     Setup { other_hosts: true, ..Setup::default() }.start().await
 }
 
-fn hosts(running: &Running) -> &OtherHosts {
+pub(crate) fn hosts(running: &Running) -> &OtherHosts {
     running.stack.other_hosts.as_ref().expect("the sandbox hosts run")
 }
 
 /// octocat, with accounts of these names at GitLab and Bitbucket.
-async fn linked(running: &Running, gitlab: &str, bitbucket: &str) -> DemoUser {
+pub(crate) async fn linked(running: &Running, gitlab: &str, bitbucket: &str) -> DemoUser {
     let user = demo_user::sign_in(&running.stack, "octocat").await.expect("the sign-in works");
     let user = link(&running.stack, &user, "gitlab", gitlab).await.expect("GitLab is linked");
     link(&running.stack, &user, "bitbucket", bitbucket).await.expect("Bitbucket is linked")
 }
 
-async fn get(running: &Running, user: &DemoUser, path: &str) -> Answer {
+pub(crate) async fn get(running: &Running, user: &DemoUser, path: &str) -> Answer {
     running.get(path).api_key(user).send().await
 }
 

@@ -89,10 +89,12 @@ impl Bitbucket {
     }
 }
 
-/// A refusal without a code of OAuth's. What is checked there at first is who we are.
+/// A refusal without a code of OAuth's. What is checked there at first is who we are, and nothing that is there is
+/// hidden from somebody.
 fn refusal(answer: &Answer) -> OauthError {
     match super::classify(answer) {
         ProviderError::Unauthorized => OauthError::BadClient,
+        ProviderError::NotFound => ProviderError::BadResponse { status: 404 }.into(),
         error => error.into(),
     }
 }

@@ -63,17 +63,19 @@ impl Fields<'_> {
         composed.or_else(|| text(self.full_name)).or(slug).or_else(|| text(self.name))
     }
 
-    /// A user's personal workspace has the user's uuid, which is all that tells it from others. Where no user or no
-    /// workspace is known, the owner's type, which Bitbucket has announced to remove, may tell.
+    /// A user's personal workspace has the user's uuid. Anybody else's is told by the owner's type, which Bitbucket
+    /// has announced to remove; without it, what is not the user's own counts as an organization's.
     fn owner_type(&self, own: Option<&str>) -> Option<OwnerType> {
         let workspace = value::<Workspace<'_>>(self.workspace).and_then(|workspace| text(workspace.uuid));
-        if let (Some(own), Some(workspace)) = (own, workspace) {
-            return Some(if same(own, &workspace) { OwnerType::User } else { OwnerType::Organization });
+        let is_own = own.zip(workspace).map(|(own, workspace)| same(own, &workspace));
+        if is_own == Some(true) {
+            return Some(OwnerType::User);
         }
-        match text(value::<Owner<'_>>(self.owner)?.kind)?.as_str() {
-            "user" => Some(OwnerType::User),
-            "team" | "workspace" => Some(OwnerType::Organization),
-            _ => None,
+        let owner = value::<Owner<'_>>(self.owner).and_then(|owner| text(owner.kind));
+        match owner.as_deref() {
+            Some("user") => Some(OwnerType::User),
+            Some("team" | "workspace") => Some(OwnerType::Organization),
+            _ => is_own.map(|_| OwnerType::Organization),
         }
     }
 }

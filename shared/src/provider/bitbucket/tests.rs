@@ -146,7 +146,7 @@ fn the_examples_are_read_whole() {
 }
 
 #[test]
-fn the_personal_workspace_is_told_by_its_uuid_and_by_the_owners_type_where_nobody_is_known() {
+fn the_own_workspace_is_told_by_its_uuid_and_any_other_by_the_owners_type() {
     let kind = |own: Option<&str>, rest: &str| {
         let item = format!(r#"{{"uuid":"{{r}}","full_name":"w/r",{rest}}}"#);
         <Repository as Item>::read(&item, own).expect("a repository").owner_type
@@ -154,6 +154,8 @@ fn the_personal_workspace_is_told_by_its_uuid_and_by_the_owners_type_where_nobod
     let (user, organization) = (Some(OwnerType::User), Some(OwnerType::Organization));
     assert_eq!(kind(Some("{ABC}"), r#""workspace":{"uuid":"{abc}"},"owner":{"type":"team"}"#), user);
     assert_eq!(kind(Some("{abc}"), r#""workspace":{"uuid":"{def}"}"#), organization);
+    // Somebody else's personal workspace.
+    assert_eq!(kind(Some("{abc}"), r#""workspace":{"uuid":"{def}"},"owner":{"type":"user"}"#), user);
     assert_eq!(kind(None, r#""workspace":{"uuid":"{abc}"},"owner":{"type":"user"}"#), user);
     assert_eq!(kind(Some("{abc}"), r#""workspace":null,"owner":{"type":"team"}"#), organization);
     assert_eq!(kind(None, r#""workspace":{"uuid":"{abc}"},"owner":null"#), None);
@@ -219,6 +221,7 @@ fn a_refused_grant_says_whose_trouble_it_is() {
         (400, r#"{"error":"redirect_uri_mismatch"}"#, "the host does not accept the callback URL"),
         (400, r#"{"error":"unsupported_grant_type"}"#, "the host refuses: unsupported_grant_type"),
         (400, r#"{"type":"error","error":{"message":"x"}}"#, "the host answered 400 in an unexpected form"),
+        (404, "<html>", "the host answered 404 in an unexpected form"),
         (429, "", "the host's rate limit is reached"),
         (500, "<html>", "the host answered 500 in an unexpected form"),
         (500, r#"{"access_token":"a"}"#, "the host answered 500 in an unexpected form"),
