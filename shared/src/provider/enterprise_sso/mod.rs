@@ -155,3 +155,5 @@ fn classify(answer: &Answer) -> ProviderError {
     }
 }
 
+#[cfg(test)]
+mod tests;
