@@ -33,6 +33,8 @@ impl Request {
 #[derive(Default)]
 struct Served {
     answers: HashMap<String, String>,
+    /// Path, `Authorization`, and what only that one is answered.
+    special: Vec<(String, String, String)>,
     asked: Vec<Request>,
 }
 
@@ -69,6 +71,13 @@ impl Host {
         self.serve(path, 200, &[("content-type", "application/json")], &body.to_string());
     }
 
+    /// From now on, this path answers so to whom that `Authorization` proves.
+    pub(super) fn serve_authorized(&self, path: &str, authorization: &str, body: &str) {
+        let text =
+            format!("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+        self.served.lock().unwrap().special.push((path.to_owned(), authorization.to_owned(), text));
+    }
+
     /// How often this path was asked.
     pub(super) fn calls(&self, path: &str) -> usize {
         self.served.lock().unwrap().asked.iter().filter(|request| request.path == path).count()
@@ -91,10 +100,14 @@ async fn answer(mut stream: TcpStream, served: Arc<Mutex<Served>>) {
     }
     let (head, body) = text.split_once("\r\n\r\n").unwrap();
     let path = head.split(' ').nth(1).unwrap().to_owned();
+    let request = Request { path, head: head.to_owned(), body: body.to_owned() };
     let answer = {
         let mut served = served.lock().unwrap();
-        let answer = served.answers.get(&path).cloned();
-        served.asked.push(Request { path, head: head.to_owned(), body: body.to_owned() });
+        let special = served.special.iter().find(|(path, authorization, _)| {
+            *path == request.path && request.header("authorization") == Some(authorization)
+        });
+        let answer = special.map(|(_, _, text)| text).or_else(|| served.answers.get(&request.path)).cloned();
+        served.asked.push(request);
         answer.unwrap_or_else(|| "HTTP/1.1 404 \r\nconnection: close\r\ncontent-length: 0\r\n\r\n".to_owned())
     };
     let _ = stream.write_all(answer.as_bytes()).await;
