@@ -4,7 +4,7 @@
 use shared::contract::auth::{Notice, ReturnTo, redirect};
 use shared::contract::{Request, Response};
 use shared::failure::Failure;
-use shared::identity::sign_in;
+use shared::identity::sign_in::{self, Lasting};
 use shared::provider::ProviderType;
 use shared::service::Service;
 
@@ -17,8 +17,9 @@ pub(crate) async fn answer(
         Some(path) => ReturnTo::parse(&path)?,
         None => ReturnTo::default(),
     };
-    let public_url = service.public_url(request)?;
-    match sign_in::start(service, provider, &public_url, return_to.as_str(), &service.budget(request)).await?
+    let (public_url, budget) = (service.public_url(request)?, service.budget(request));
+    match sign_in::start(service, provider, &public_url, return_to.as_str(), Lasting::BeyondSession, &budget)
+        .await?
     {
         Some(started) => crate::with_cookies(redirect::to_provider(&started.authorize), [started.cookie]),
         None => Ok(Notice::ProviderNotConfigured(provider).page()),

@@ -12,6 +12,7 @@ use shared::clock::NoEntropy;
 use url::Url;
 
 use super::answers::{error_page, page};
+use super::handle::OfflineAccess;
 use super::sessions::Session;
 use super::world::User;
 use super::{Client, OIDC, Openid, REALM, SESSION_COOKIE};
@@ -156,7 +157,9 @@ impl AuthorizeRequest {
             return invalid("Invalid parameter: response_mode");
         }
         let mut asked = self.scope.split(' ').filter(|scope| !scope.is_empty());
-        if !asked.clone().any(|scope| scope == "openid") || !asked.all(|scope| SCOPES.contains(&scope)) {
+        let not_ours = openid.switches().offline_access == OfflineAccess::NotForClient;
+        let known = |scope: &str| SCOPES.contains(&scope) && !(not_ours && scope == "offline_access");
+        if !asked.clone().any(|scope| scope == "openid") || !asked.all(known) {
             return refuse("invalid_scope", &format!("Invalid scopes: {}", self.scope));
         }
         let Some(method) = &self.code_challenge_method else {

@@ -24,6 +24,18 @@ pub enum AnswerIss {
     Missing,
 }
 
+/// Who gets tokens that outlive a session.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OfflineAccess {
+    /// Everybody who asks.
+    #[default]
+    Allowed,
+    /// The client was not given the scope: whoever asks is sent back at once.
+    NotForClient,
+    /// Users have not the role: whoever asks gets no tokens for the code.
+    NotForUsers,
+}
+
 /// What tests have changed.
 #[derive(Debug)]
 pub(super) struct Switches {
@@ -34,11 +46,18 @@ pub(super) struct Switches {
     pub(super) answer_iss: AnswerIss,
     /// Whether the broker renews tokens that have expired.
     pub(super) refresh_brokered: bool,
+    pub(super) offline_access: OfflineAccess,
 }
 
 impl Default for Switches {
     fn default() -> Self {
-        Self { id_token: None, discovery_issuer: None, answer_iss: AnswerIss::Ours, refresh_brokered: true }
+        Self {
+            id_token: None,
+            discovery_issuer: None,
+            answer_iss: AnswerIss::Ours,
+            refresh_brokered: true,
+            offline_access: OfflineAccess::Allowed,
+        }
     }
 }
 
@@ -108,6 +127,11 @@ impl SandboxOpenid {
     /// Whether the broker renews tokens that have expired; else it hands the expired ones out for ever.
     pub fn refresh_brokered(&self, renews: bool) {
         self.openid.switches().refresh_brokered = renews;
+    }
+
+    /// Who gets tokens that outlive a session.
+    pub fn offline_access(&self, offline: OfflineAccess) {
+        self.openid.switches().offline_access = offline;
     }
 
     /// Lets the broker forget the token of one account: the next one that is asked for is new.

@@ -36,7 +36,7 @@ pub use auth_page::{AuthorizeError, AuthorizeRequest};
 pub use backchannel::LogoutError;
 pub use broker::{Broker, HostTokens};
 pub use faults::{Call, Fault, FaultKind};
-pub use handle::AnswerIss;
+pub use handle::{AnswerIss, OfflineAccess};
 pub use id_token::IdTokenChange;
 pub use keys::{Algorithm, KeyError, OldKeys};
 pub use state::StateFileError;

@@ -12,6 +12,7 @@ use ring::hmac;
 use serde_json::{Value, json};
 
 use super::answers::{Parameters, Problem, authenticated};
+use super::handle::OfflineAccess;
 use super::id_token::{self, About};
 use super::jwt::{self, claims};
 use super::sessions::{Redeemed, Session, new_uuid, sha256};
@@ -104,6 +105,11 @@ fn answer(
     let refresh_ends = state.sessions.touch(sid, now + openid.refresh_token_life);
     let session = state.sessions.session(sid, now).cloned().ok_or_else(inactive)?;
     let user = state.world.by_sub(&session.sub).cloned().ok_or_else(inactive)?;
+    let is_offline = session.scope.split(' ').any(|scope| scope == "offline_access");
+    if is_offline && openid.switches().offline_access == OfflineAccess::NotForUsers {
+        let description = "Offline tokens not allowed for the user or client";
+        return Err(Problem::new(StatusCode::BAD_REQUEST, "not_allowed", description));
+    }
     let access_life = session.ends_at.map_or(ACCESS_TOKEN_LIFE, |end| ACCESS_TOKEN_LIFE.min(end - now));
     let new_id = || new_uuid().map_err(|_| Problem::internal());
     let access_token =

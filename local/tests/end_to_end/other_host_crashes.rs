@@ -330,7 +330,11 @@ async fn a_write_that_happened_and_whose_every_answer_was_lost_loses_nothing() {
         lab.after_the_lease(100, &hook::Fault::lost_answer());
         let answer = lab.installations().await;
         lab.hook().reset();
-        assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE, "nobody told it that the row was written");
+        assert_eq!(
+            answer.status,
+            StatusCode::OK,
+            "nobody told it that the row was written, and it looked: {answer:?}"
+        );
         lab.assert_renewed(1).await;
     }
 }

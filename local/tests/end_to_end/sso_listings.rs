@@ -7,7 +7,7 @@ use std::time::Duration;
 use http::StatusCode;
 use local::data_folder::DemoUser;
 use local::sandbox_gitlab::{Fault as GitlabFault, FaultKind as GitlabFaultKind};
-use local::sandbox_openid::{Fault, FaultKind};
+use local::sandbox_openid::{Fault, FaultKind, OfflineAccess};
 use serde_json::Value;
 use shared::provider::ProviderType;
 use shared::store::TokenSlot;
@@ -268,4 +268,37 @@ async fn an_account_that_belongs_to_another_user_is_reached_but_not_taken() {
         linked["providers"].as_array().unwrap().iter().map(|of| &of["provider"]).collect();
     assert_eq!(linked, ["bitbucket", "enterprise_sso", "gitlab"]);
     assert_eq!(running.sign_in("octocat").await.user_id, octocat.user_id);
+}
+
+#[tokio::test]
+async fn what_is_brokered_outlives_the_session_at_the_issuer_where_it_allows_that() {
+    let running = start().await;
+    let user = running.browser().sso_user("sso-cat").await;
+    // Keycloak ends a session that is idle for half an hour; an API key is used again after a month.
+    running.clock.advance(Duration::from_secs(40 * 24 * 3600));
+    let union = ask(&running, &user, REPOSITORIES).await;
+    assert_eq!(providers(&union).len(), 3);
+    assert_eq!(union.header("x-partial-result"), None);
+}
+
+#[tokio::test]
+async fn an_issuer_that_allows_no_more_than_its_session_signs_in_all_the_same() {
+    for refusal in [OfflineAccess::NotForClient, OfflineAccess::NotForUsers] {
+        let running = start().await;
+        running.openid().offline_access(refusal);
+        let browser = running.browser();
+        let again = browser.sso_sign_in("sso-cat").await;
+        assert_eq!(again.status, StatusCode::FOUND, "{refusal:?}: {again:?}");
+        let (page, query) = again.location().split_once('?').expect("to the issuer, without the scope");
+        assert!(!query.contains("offline_access"), "{query}");
+        let chosen = browser.form(page, &format!("{query}&choice=sso-cat")).await;
+        let signed_in = browser.get(chosen.location()).await;
+        assert_eq!(signed_in.status, StatusCode::SEE_OTHER, "{refusal:?}: {signed_in:?}");
+        let user = browser.as_user().await;
+        assert_eq!(ask(&running, &user, REPOSITORIES).await.header("x-partial-result"), None);
+        // Half an hour of nothing, and then longer than what is brokered lives.
+        running.clock.advance(NINE_HOURS);
+        let answer = ask(&running, &user, REPOSITORIES).await;
+        assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{refusal:?}: {answer:?}");
+    }
 }

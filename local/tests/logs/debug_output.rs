@@ -12,7 +12,7 @@ use shared::clock::Clock;
 use shared::config::Config;
 use shared::github_app::AppCredentials;
 use shared::identity::sealing::{Aad, KeyRing};
-use shared::identity::sign_in::{self, Callback};
+use shared::identity::sign_in::{self, Callback, Lasting};
 use shared::provider::ProviderType;
 use shared::provider::token::{FixedToken, TokenSource as _};
 use shared::provider::upstream::{Budget, Call};
@@ -87,7 +87,10 @@ async fn what_a_request_works_with_prints_nothing_secret() {
     let public_url = running.stack.url.parse().unwrap();
     let budget = Budget::new(tokio::time::Instant::now() + Duration::from_secs(5), 1);
     let started =
-        sign_in::start(service, ProviderType::Github, &public_url, "/", &budget).await.unwrap().unwrap();
+        sign_in::start(service, ProviderType::Github, &public_url, "/", Lasting::WithSession, &budget)
+            .await
+            .unwrap()
+            .unwrap();
     known.add(started.cookie.value());
     assert_quiet(&known, "Started", &started);
     let callback = Callback {

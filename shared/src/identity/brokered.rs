@@ -90,7 +90,7 @@ async fn note_account(
         }
         Ok(true) => {}
         Ok(false) => {
-            tracing::info!(%host, "a brokered account is another user's, or the user has another one")
+            tracing::info!(%host, "a brokered account is another user's, or the user has another one");
         }
         Err(failure) => tracing::warn!(%failure, %host, "a brokered account was not linked"),
     }

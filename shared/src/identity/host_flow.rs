@@ -36,6 +36,8 @@ pub(super) struct Authorization<'a> {
     pub(super) redirect_uri: &'a str,
     pub(super) state: &'a str,
     pub(super) code_verifier: &'a str,
+    /// Whether tokens are wanted that outlive the session at an OpenID provider.
+    pub(super) offline: bool,
 }
 
 /// What the browser came back with, and what its sign-in was started with.
@@ -81,14 +83,15 @@ impl<'a> HostFlow<'a> {
         authorization: Authorization<'_>,
         budget: &Budget,
     ) -> Result<Url, OauthError> {
-        let Authorization { redirect_uri, state, code_verifier } = authorization;
+        let Authorization { redirect_uri, state, code_verifier, offline } = authorization;
         let challenge = code_challenge(code_verifier);
         let client = match &self.client {
             Client::Oauth(client) => client,
             Client::Sso(client) => {
                 let nonce = nonce(code_verifier);
+                let code_challenge = &challenge;
                 let request =
-                    AuthorizeRequest { redirect_uri, state, code_challenge: &challenge, nonce: &nonce };
+                    AuthorizeRequest { redirect_uri, state, code_challenge, nonce: &nonce, offline };
                 return Ok(self.service.enterprise_sso.authorize_url(client, &request, budget).await?);
             }
         };

@@ -48,6 +48,15 @@ impl std::fmt::Debug for Started {
     }
 }
 
+/// How long the tokens of a sign-in at an OpenID provider are to last; the other hosts have one way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lasting {
+    /// Beyond the session there, if it offers that: an API key goes on when its user has gone home.
+    BeyondSession,
+    /// As long as the session there: what is left where the issuer allows no more.
+    WithSession,
+}
+
 /// A sign-in that has ended well.
 pub struct Finished {
     /// The session's cookie, and the removal of the one that bound the state.
@@ -82,6 +91,12 @@ pub enum SignInError {
     /// The host did not give a token for the code.
     #[error("the host did not complete the sign-in")]
     Refused,
+    /// The issuer gives this client or this user no tokens that outlive its session: start again without.
+    #[error("the issuer allows no offline access")]
+    NoOfflineAccess {
+        /// Where the browser wanted to go.
+        return_to: String,
+    },
     /// The identity belongs to another user, or this user has another one at the host.
     #[error("the identity cannot be linked to the user who is signed in")]
     OtherUser,
@@ -133,6 +148,7 @@ pub async fn start(
     provider: ProviderType,
     public_url: &Url,
     return_to: &str,
+    lasting: Lasting,
     budget: &Budget,
 ) -> Result<Option<Started>, Failure> {
     let Some(flow) = HostFlow::at(service, provider).await? else { return Ok(None) };
@@ -145,6 +161,7 @@ pub async fn start(
         redirect_uri: redirect_uri.as_str(),
         state: state.expose(),
         code_verifier: verifier.expose(),
+        offline: lasting == Lasting::BeyondSession,
     };
     // An issuer that cannot be reached starts nothing.
     let authorize = flow
@@ -163,6 +180,7 @@ pub async fn start(
             provider,
             sealed_verifier: sealed.bytes,
             key_id: sealed.key_id,
+            offline: authorization.offline,
             return_to: return_to.to_owned(),
             ends_at: now + LIFE_SECONDS,
             used: false,
@@ -217,8 +235,16 @@ pub async fn finish(
     let flow = HostFlow::at(service, provider).await?.ok_or(SignInError::Refused)?;
     // Before anything else that the answer says is believed.
     flow.check_issuer(callback.issuer.as_deref(), budget).await.map_err(|error| refusal(provider, &error))?;
+    let refused = |code: &str| match code {
+        "access_denied" => SignInError::Denied,
+        // Keycloak's codes for a client without the scope, and for a user without the role.
+        "invalid_scope" | "not_allowed" if sign_in.offline => {
+            SignInError::NoOfflineAccess { return_to: sign_in.return_to.clone() }
+        }
+        _ => SignInError::Refused,
+    };
     if let Some(error) = &callback.error {
-        return Err(if error == "access_denied" { SignInError::Denied } else { SignInError::Refused });
+        return Err(refused(error));
     }
     let code = callback.code.as_ref().ok_or(SignInError::Refused)?;
     let redirect_uri = callback_url(public_url, provider);
@@ -228,6 +254,7 @@ pub async fn finish(
         code_verifier: verifier.expose_secret(),
     };
     let granted = flow.complete(returned, budget).await.map_err(|error| match error {
+        CompleteError::Oauth(OauthError::Refused(code)) if sign_in.offline => refused(&code),
         CompleteError::Oauth(error) => refusal(provider, &error),
         CompleteError::Account(error) => Failure::of_call(provider, error).into(),
     })?;

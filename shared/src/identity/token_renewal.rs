@@ -19,7 +19,8 @@ use crate::provider::{CallError, ProviderError, ProviderType};
 use crate::service::Service;
 use crate::store::{AnswerOwner, Lease, ProviderToken, StoreError, TokenSlot, UserId};
 
-/// Longer than a refresh may take, so that a holder that lives is never overtaken.
+/// As long as a refresh takes in all but the worst case. A holder whose writes are held up for longer is overtaken:
+/// the overtaker learns that the refresh token is used, and the holder's write, late as it is, still wins.
 const LEASE_SECONDS: i64 = 20;
 /// The longest that renewing works on its own, whatever the request that asked for it does.
 const RENEWAL: Duration = Duration::from_secs(15);
@@ -183,6 +184,11 @@ async fn keep_renewed(
             // write, whose answer was lost.
             Ok(()) | Err(StoreError::Conflict) => return Ok(()),
             Err(error) if tries == KEEP_TRIES => {
+                // Every answer may have been lost, and not one write.
+                let now = service.table.provider_token(user, row.slot()).await;
+                if now.is_ok_and(|now| now.is_some_and(|now| now.version > row.version)) {
+                    return Ok(());
+                }
                 tracing::error!(%error, "a renewed token could not be kept: its user must sign in again");
                 return Err(error.into());
             }

@@ -90,7 +90,9 @@ struct TokenAnswer {
 
 /// Reads the answer of a token endpoint (RFC 6749, 5.1 and 5.2). `code` says what a host's own error codes mean,
 /// `failed` what an answer means that is neither a grant nor a refusal with a code. Some hosts send their
-/// refusals with 200; a rate limit or a failure means itself, whatever its body says.
+/// refusals with 200; a rate limit or a failure means itself, whatever its body says. What a token endpoint checks
+/// at first is who we are, and nothing that is there is hidden from somebody: without a code, 401 means our client,
+/// and 404 that there is no such endpoint.
 ///
 /// # Errors
 /// [`OauthError`].
@@ -98,10 +100,15 @@ pub fn read_grant(
     answer: &Answer,
     clock: &Clock,
     code: impl FnOnce(&str) -> Option<OauthError>,
-    failed: impl Fn(&Answer) -> OauthError,
+    failed: impl Fn(&Answer) -> ProviderError,
 ) -> Result<TokenGrant, OauthError> {
     let ok = answer.status == StatusCode::OK;
-    let failed = || if ok { ProviderError::BadResponse { status: 200 }.into() } else { failed(answer) };
+    let failed = || match failed(answer) {
+        _ if ok => ProviderError::BadResponse { status: 200 }.into(),
+        ProviderError::Unauthorized => OauthError::BadClient,
+        ProviderError::NotFound => ProviderError::BadResponse { status: 404 }.into(),
+        error => error.into(),
+    };
     if !matches!(answer.status.as_u16(), 200 | 400 | 401 | 403) {
         return Err(failed());
     }

@@ -21,6 +21,9 @@ pub struct SignIn {
     pub sealed_verifier: Vec<u8>,
     /// Key that sealed it.
     pub key_id: String,
+    /// Whether tokens were asked for that outlive the session at an OpenID provider.
+    #[serde(default)]
+    pub offline: bool,
     /// Where the browser goes afterwards: a relative path.
     pub return_to: String,
     /// When the browser is too late, in Unix seconds.

@@ -7,10 +7,10 @@ use url::Url;
 
 use super::Bitbucket;
 use crate::config::endpoint;
+use crate::provider::ProviderType;
 use crate::provider::authorized::basic;
 use crate::provider::oauth::{self, OauthClient, OauthError, TokenGrant, token_call};
 use crate::provider::upstream::{Answer, Budget};
-use crate::provider::{ProviderError, ProviderType};
 
 impl Bitbucket {
     /// Where the browser is sent to sign in. Bitbucket documents no PKCE: the state is the only guard. Scopes are
@@ -85,16 +85,6 @@ impl Bitbucket {
             "redirect_uri_mismatch" => Some(OauthError::BadRedirect),
             _ => None,
         };
-        oauth::read_grant(answer, &self.clock, code, refusal)
-    }
-}
-
-/// A refusal without a code of OAuth's. What is checked there at first is who we are, and nothing that is there is
-/// hidden from somebody.
-fn refusal(answer: &Answer) -> OauthError {
-    match super::classify(answer) {
-        ProviderError::Unauthorized => OauthError::BadClient,
-        ProviderError::NotFound => ProviderError::BadResponse { status: 404 }.into(),
-        error => error.into(),
+        oauth::read_grant(answer, &self.clock, code, super::classify)
     }
 }

@@ -4,6 +4,7 @@
 use serde_json::Value;
 use url::{Host, Url};
 
+use super::visits::OFFLINE_ACCESS;
 use super::{Issuer, SsoError};
 use crate::config::is_this_machine;
 
@@ -21,6 +22,8 @@ pub(super) struct Discovery {
     pub(super) token_auth: ClientAuth,
     /// How we prove ourselves at the revocation endpoint.
     pub(super) revocation_auth: ClientAuth,
+    /// Whether tokens can be had that outlive the session there (OpenID Connect Core 1.0, 11).
+    pub(super) offers_offline_access: bool,
     /// Whether every answer in the browser names the issuer (RFC 9207, 3).
     pub(super) answers_name_issuer: bool,
 }
@@ -80,14 +83,18 @@ impl Discovery {
             revocation_endpoint: optional("revocation_endpoint"),
             token_auth,
             revocation_auth,
+            offers_offline_access: lists(&document["scopes_supported"], OFFLINE_ACCESS),
             answers_name_issuer: document["authorization_response_iss_parameter_supported"] == true,
         })
     }
 }
 
+fn lists(values: &Value, wanted: &str) -> bool {
+    values.as_array().is_some_and(|values| values.iter().any(|value| value == wanted))
+}
+
 fn client_auth(methods: &Value) -> ClientAuth {
-    let offers = |name: &str| methods.as_array().is_some_and(|methods| methods.iter().any(|m| m == name));
-    if offers("client_secret_post") && !offers("client_secret_basic") {
+    if lists(methods, "client_secret_post") && !lists(methods, "client_secret_basic") {
         ClientAuth::Form
     } else {
         ClientAuth::Header

@@ -154,3 +154,6 @@ fn classify(answer: &Answer) -> ProviderError {
         status => ProviderError::BadResponse { status },
     }
 }
+
+#[cfg(test)]
+mod tests;

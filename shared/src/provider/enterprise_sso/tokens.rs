@@ -146,7 +146,7 @@ impl EnterpriseSso {
             "invalid_redirect_uri" | "redirect_uri_mismatch" => Some(OauthError::BadRedirect),
             _ => None,
         };
-        let mut tokens = oauth::read_grant(answer, &self.clock, code, refusal)?;
+        let mut tokens = oauth::read_grant(answer, &self.clock, code, classify)?;
         let unreadable = || OauthError::Host(ProviderError::BadResponse { status: 200 });
         let more: Additions<'_> = serde_json::from_slice(&answer.body).map_err(|_| unreadable())?;
         // Who does not know a token's type must not use it (RFC 6749, 7.1).
@@ -160,14 +160,6 @@ impl EnterpriseSso {
             tokens.refresh_expires_at = Some(host_time(answer, &self.clock).saturating_add(life));
         }
         Ok((tokens, more.id_token))
-    }
-}
-
-/// A refusal without a code of OAuth's. What is checked there at first is who we are.
-fn refusal(answer: &Answer) -> OauthError {
-    match classify(answer) {
-        ProviderError::Unauthorized => OauthError::BadClient,
-        error => error.into(),
     }
 }
 

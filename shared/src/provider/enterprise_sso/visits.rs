@@ -11,6 +11,9 @@ use crate::provider::upstream::Budget;
 /// What is asked of the user: who they are, and what may be shown of it.
 pub const SCOPE: &str = "openid email profile";
 
+/// Asks for tokens that outlive the session at the issuer (OpenID Connect Core 1.0, 11).
+pub(super) const OFFLINE_ACCESS: &str = "offline_access";
+
 /// What a sign-in is bound to.
 #[derive(Clone, Copy)]
 pub struct AuthorizeRequest<'a> {
@@ -22,6 +25,9 @@ pub struct AuthorizeRequest<'a> {
     pub code_challenge: &'a str,
     /// Binds the `id_token` to the sign-in.
     pub nonce: &'a str,
+    /// Whether tokens are wanted that outlive the issuer's session, which may be as short as half an hour: what is
+    /// brokered is fetched again with them. Asked for only of an issuer that brokers something and offers them.
+    pub offline: bool,
 }
 
 // By hand: state and nonce are nobody else's to know.
@@ -44,11 +50,13 @@ impl EnterpriseSso {
     ) -> Result<Url, SsoError> {
         let discovery = self.discovery(client, Asker::User, budget).await?;
         let mut url = discovery.authorization_endpoint.clone();
+        let offline = request.offline && !client.broker.is_empty() && discovery.offers_offline_access;
+        let scope = if offline { format!("{SCOPE} {OFFLINE_ACCESS}") } else { SCOPE.to_owned() };
         url.query_pairs_mut()
             .append_pair("client_id", &client.client.client_id)
             .append_pair("redirect_uri", request.redirect_uri)
             .append_pair("response_type", "code")
-            .append_pair("scope", SCOPE)
+            .append_pair("scope", &scope)
             .append_pair("state", request.state)
             .append_pair("nonce", request.nonce)
             .append_pair("code_challenge", request.code_challenge)

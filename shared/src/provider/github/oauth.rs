@@ -90,7 +90,7 @@ impl Github {
             "redirect_uri_mismatch" => Some(OauthError::BadRedirect),
             _ => None,
         };
-        oauth::read_grant(answer, &self.clock, code, |answer| super::classify(answer, &self.clock).into())
+        oauth::read_grant(answer, &self.clock, code, |answer| super::classify(answer, &self.clock))
     }
 
     /// Ends an access token at GitHub, `DELETE /applications/{client_id}/token`. A token that GitHub does

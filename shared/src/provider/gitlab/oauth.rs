@@ -106,7 +106,7 @@ impl Gitlab {
             "invalid_redirect_uri" => Some(OauthError::BadRedirect),
             _ => None,
         };
-        oauth::read_grant(answer, &self.clock, code, |answer| refusal(classify(answer, &self.clock)))
+        oauth::read_grant(answer, &self.clock, code, |answer| classify(answer, &self.clock))
     }
 
     /// Ends an access token at GitLab, and with it its refresh token. A token that GitLab does not know is
@@ -129,15 +129,5 @@ impl Gitlab {
         let call = token_call(endpoint(&self.host.base, &["oauth", "revoke"]), &fields);
         let answer = self.upstream.call(ProviderType::Gitlab, &call, budget).await?;
         success(&answer, &self.clock)
-    }
-}
-
-/// A refusal without a code of OAuth's. What is checked there at first is who we are, and nothing that is there is
-/// hidden from somebody.
-const fn refusal(error: ProviderError) -> OauthError {
-    match error {
-        ProviderError::Unauthorized => OauthError::BadClient,
-        ProviderError::NotFound => OauthError::Host(ProviderError::BadResponse { status: 404 }),
-        error => OauthError::Host(error),
     }
 }
