@@ -156,6 +156,17 @@ async fn many_sign_ins_at_once_read_each_document_once() {
 }
 
 #[tokio::test]
+async fn who_misses_the_same_key_shares_one_look_for_it() {
+    let (document, clock, budget) = (Kept::default(), Clock::system(), budget());
+    let held = document.get(Asker::User, &clock, &budget, async { Ok(1) }).await.unwrap();
+    let newer = || document.newer_than(&held, Asker::User, &clock, &budget, async { Ok(2) });
+    let (one, two) = tokio::join!(newer(), newer());
+    for found in [one, two] {
+        assert_eq!(found.unwrap().map(|held| *held.value), Some(2));
+    }
+}
+
+#[tokio::test]
 async fn another_issuer_has_its_own_documents() {
     let (one, two) = (World::new().await, World::new().await);
     one.sign_in_with(&one.key).await.unwrap();
