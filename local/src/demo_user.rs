@@ -14,8 +14,11 @@ use crate::stack::Stack;
 
 /// Who it is at the sandbox GitHub.
 pub const LOGIN: &str = "octocat";
-/// Who it is at the other sandbox hosts.
-pub const OTHER_LOGINS: [(&str, &str); 2] = [("gitlab", "gitlab-cat"), ("bitbucket", "bitbucket-cat")];
+/// Who it is at the other sandbox hosts; the last one brokers the same accounts at all of them.
+pub const OTHER_LOGINS: [(&str, &str); 3] =
+    [("gitlab", "gitlab-cat"), ("bitbucket", "bitbucket-cat"), (ENTERPRISE_SSO, "sso-cat")];
+/// Where tokens come of a sign-in only.
+const ENTERPRISE_SSO: &str = "enterprise_sso";
 
 /// Why nobody could be signed in.
 #[derive(Debug, thiserror::Error)]
@@ -67,8 +70,11 @@ pub async fn ready(stack: &Stack, folder: &DataFolder) -> Result<DemoUser, DemoU
     if let Some(kept) = kept.and_then(|text| serde_json::from_str::<DemoUser>(&text).ok())
         && works(&client, stack, &kept).await?
     {
-        relink(&client, stack, &kept).await?;
-        return Ok(kept);
+        let user = relink(&client, stack, kept.clone()).await?;
+        if user.session_cookie != kept.session_cookie {
+            keep(folder, &user)?;
+        }
+        return Ok(user);
     }
     let mut user = sign_in(stack, LOGIN).await?;
     if stack.other_hosts.is_some() {
@@ -76,21 +82,34 @@ pub async fn ready(stack: &Stack, folder: &DataFolder) -> Result<DemoUser, DemoU
             user = link(stack, &user, provider, login).await?;
         }
     }
-    folder.replace(&folder.demo_user(), &format!("{:#}\n", json!(user)))?;
+    keep(folder, &user)?;
     Ok(user)
 }
 
+fn keep(folder: &DataFolder, user: &DemoUser) -> Result<(), DataFolderError> {
+    folder.replace(&folder.demo_user(), &format!("{:#}\n", json!(user)))
+}
+
 /// Brings tokens of hosts that have forgotten theirs: the sandbox Bitbucket does with each restart. A sign-in
-/// would do too, and begin a new session, which a restart must not.
-async fn relink(client: &reqwest::Client, stack: &Stack, user: &DemoUser) -> Result<(), DemoUserError> {
-    let Some(hosts) = &stack.other_hosts else { return Ok(()) };
+/// would do too, and begin a new session, which a restart must not; only the enterprise SSO leaves no other way, if
+/// its state was lost.
+async fn relink(
+    client: &reqwest::Client,
+    stack: &Stack,
+    mut user: DemoUser,
+) -> Result<DemoUser, DemoUserError> {
+    let Some(hosts) = &stack.other_hosts else { return Ok(user) };
     for (provider, login) in OTHER_LOGINS {
         let answer = client
             .get(format!("{}/api/user/installations?provider={provider}", stack.url))
             .header("X-Session-API-Key", &user.api_key)
             .send()
             .await?;
-        if answer.status() == StatusCode::OK {
+        if answer.status() == StatusCode::OK && !answer.headers().contains_key("x-partial-result") {
+            continue;
+        }
+        if provider == ENTERPRISE_SSO {
+            user = link(stack, &user, provider, login).await?;
             continue;
         }
         let token = hosts.personal_token(provider, login)?;
@@ -105,7 +124,7 @@ async fn relink(client: &reqwest::Client, stack: &Stack, user: &DemoUser) -> Res
             return Err(unexpected("POST /api/add-git-providers", brought).await);
         }
     }
-    Ok(())
+    Ok(user)
 }
 
 /// Links an account at a sandbox host to a user who is signed in, as a browser would: through the host's own

@@ -12,7 +12,7 @@ use local::demo_user::link;
 use local::sandbox_bitbucket::{self, RefreshRule};
 use local::sandbox_gitlab;
 use shared::provider::ProviderType;
-use shared::store::Lease;
+use shared::store::{Lease, TokenSlot};
 
 use crate::behind::user;
 use crate::harness::{Answer, Running};
@@ -274,7 +274,7 @@ async fn a_process_that_died_before_it_asked_the_host_costs_a_wait() {
         let (table, clock) = (&lab.running.stack.service.table, &lab.running.clock);
         let lease = Lease::new(clock, 20, 1).unwrap();
         let (id, host) = (user(&lab.user.user_id), ProviderType::from_name(provider).unwrap());
-        assert!(table.take_lease(&id, host, &lease, clock.unix()).await.unwrap());
+        assert!(table.take_lease(&id, TokenSlot::own(host), &lease, clock.unix()).await.unwrap());
         let answer = lab.wait_for_the_lease_to_end().await;
         assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
         lab.assert_renewed(1).await;
