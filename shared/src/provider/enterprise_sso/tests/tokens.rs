@@ -75,7 +75,7 @@ async fn refusals_are_told_apart() {
         (400, r#"{"error":"<b>Secret 1</b>"}"#, SsoError::Refused("becretb".to_owned())),
         (401, "<html>", SsoError::BadClient),
         (400, "<html>", bad(400)),
-        (404, "<html>", host(ProviderError::NotFound)),
+        (404, "<html>", bad(404)),
         (429, "{}", host(ProviderError::RateLimited { retry_after: None })),
         (500, r#"{"error":"invalid_grant"}"#, bad(500)),
         (200, "{}", bad(200)),
