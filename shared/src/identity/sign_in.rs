@@ -366,6 +366,7 @@ async fn user_of(
             login: account.login.clone(),
             avatar_url: account.avatar_url.clone(),
             linked_at: service.clock.unix(),
+            brokered: false,
         };
         match service.table.link_identity(&identity, new_user).await {
             Ok(LinkOutcome::Linked(_)) => return Ok(user_id),
@@ -396,8 +397,13 @@ pub(super) async fn write_mapping(
         }
     };
     let own_account = account.id.parse().ok();
-    let shown: Vec<Shown> =
-        installations.iter().map(|installation| Shown::new(installation, own_account)).collect();
+    let shown = match service.github_app.credentials().await {
+        Ok(app) => Shown::of_our_app(&installations, app.app_id, own_account),
+        Err(error) => {
+            tracing::warn!(%error, "no mapping was written at sign-in");
+            return;
+        }
+    };
     if let Err(failure) = note_shown(service, user, &shown, budget).await {
         tracing::warn!(%failure, "the mapping was not wholly written at sign-in");
     }

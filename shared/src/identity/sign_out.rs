@@ -178,7 +178,7 @@ pub(super) async fn end_token(
     {
         tracing::warn!(error, "a token was not ended at its host; it ends by itself");
     }
-    Ok(service.table.delete_provider_token(user, token.slot(), service.clock.unix()).await?)
+    Ok(service.table.delete_provider_token(user, token, service.clock.unix()).await?)
 }
 
 /// Ends at the host what was granted to us there; a token that its user brought is the user's own, and one that

@@ -14,7 +14,7 @@ use crate::provider::authorized::bearer;
 use crate::provider::field::value;
 use crate::provider::token::{AccessToken, TokenSource};
 use crate::provider::upstream::{Answer, Budget, Call};
-use crate::provider::{CallError, ProviderError, ProviderType};
+use crate::provider::{CallError, ForbiddenReason, ProviderError, ProviderType};
 
 /// A host's token out of the issuer's hands.
 #[derive(Clone, Debug)]
@@ -93,7 +93,7 @@ fn without_token(answer: &Answer, provider: ProviderType) -> Result<(), Provider
                 host = provider.as_str(),
                 "the issuer's broker does not give its tokens away: users need its role read-token"
             );
-            Ok(())
+            Err(ProviderError::Forbidden(ForbiddenReason::Plain))
         }
         _ => Err(classify(answer)),
     }
