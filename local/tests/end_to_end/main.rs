@@ -38,6 +38,7 @@ mod sign_in;
 mod sign_in_failures;
 mod sign_in_state;
 mod smoke;
+mod sso_failures;
 mod sso_lab;
 mod sso_listings;
 mod sso_logout;

@@ -11,6 +11,7 @@ use url::Url;
 
 use super::host_flow::{HostFlow, subject};
 use super::session;
+use super::sign_in::not_about_the_user;
 use super::token_keeping::{open_access, open_refresh};
 use crate::config::endpoint;
 use crate::failure::Failure;
@@ -92,6 +93,7 @@ pub async fn backchannel_logout(
         service.enterprise_sso.logout_token(&client, logout_token.expose_secret(), budget).await.map_err(
             |error| match error {
                 SsoError::Host(error) => {
+                    let error = not_about_the_user(error);
                     Failure::Provider { provider: ProviderType::EnterpriseSso, error }.into()
                 }
                 other => {
