@@ -23,7 +23,7 @@ use crate::provider::token::FixedToken;
 use crate::provider::upstream::Budget;
 use crate::provider::{HostUser, ProviderError, ProviderType};
 use crate::service::Service;
-use crate::store::{Identity, LinkOutcome, SignIn, StoreError, UserId};
+use crate::store::{Identity, LinkOutcome, SignIn, StoreError, UserId, random_name};
 
 /// A cookie for the browser.
 pub type Cookie = cookie::Cookie<'static>;
@@ -184,6 +184,7 @@ pub async fn start(
             return_to: return_to.to_owned(),
             ends_at: now + LIFE_SECONDS,
             used: false,
+            used_by: None,
             expires_at: now + REMEMBERED_SECONDS,
         })
         .await?;
@@ -311,7 +312,8 @@ async fn use_state(
     if service.clock.unix() >= sign_in.ends_at {
         return Err(SignInError::StateExpired);
     }
-    if !service.table.use_sign_in(hash.as_str()).await? {
+    let this_try = random_name().map_err(Failure::from)?;
+    if !service.table.use_sign_in(hash.as_str(), &this_try).await? {
         return Err(SignInError::StateReused);
     }
     let sealed = Sealed { key_id: sign_in.key_id.clone(), bytes: sign_in.sealed_verifier.clone() };
