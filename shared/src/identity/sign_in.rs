@@ -21,9 +21,9 @@ use crate::github_app::mapping::{Shown, note_shown};
 use crate::provider::oauth::OauthError;
 use crate::provider::token::FixedToken;
 use crate::provider::upstream::Budget;
-use crate::provider::{HostUser, ProviderType};
+use crate::provider::{HostUser, ProviderError, ProviderType};
 use crate::service::Service;
-use crate::store::{Identity, LinkOutcome, SignIn, StoreError, UserId};
+use crate::store::{Identity, LinkOutcome, SignIn, StoreError, UserId, random_name};
 
 /// A cookie for the browser.
 pub type Cookie = cookie::Cookie<'static>;
@@ -184,6 +184,7 @@ pub async fn start(
             return_to: return_to.to_owned(),
             ends_at: now + LIFE_SECONDS,
             used: false,
+            used_by: None,
             expires_at: now + REMEMBERED_SECONDS,
         })
         .await?;
@@ -311,7 +312,8 @@ async fn use_state(
     if service.clock.unix() >= sign_in.ends_at {
         return Err(SignInError::StateExpired);
     }
-    if !service.table.use_sign_in(hash.as_str()).await? {
+    let this_try = random_name().map_err(Failure::from)?;
+    if !service.table.use_sign_in(hash.as_str(), &this_try).await? {
         return Err(SignInError::StateReused);
     }
     let sealed = Sealed { key_id: sign_in.key_id.clone(), bytes: sign_in.sealed_verifier.clone() };
@@ -325,10 +327,22 @@ async fn use_state(
 /// What is the host's failure, or ours, and not this sign-in's.
 fn failure_of(provider: ProviderType, error: &OauthError) -> Option<Failure> {
     match error {
-        OauthError::Host(error) => Some(Failure::Provider { provider, error: *error }),
+        OauthError::Host(error) => Some(Failure::Provider { provider, error: not_about_the_user(*error) }),
         OauthError::BadClient | OauthError::BadRedirect => Some(unexpected(error)),
         OauthError::BadCode | OauthError::BadRefreshToken | OauthError::Refused(_) => None,
     }
+}
+
+/// A host's error where it was asked without a user's token: that it refuses, or knows no such address, is then no
+/// word about the user, who is not even signed in.
+pub(super) fn not_about_the_user(error: ProviderError) -> ProviderError {
+    let status = match error {
+        ProviderError::Unauthorized => 401,
+        ProviderError::Forbidden(_) => 403,
+        ProviderError::NotFound => 404,
+        other => return other,
+    };
+    ProviderError::BadResponse { status }
 }
 
 fn unexpected(error: &OauthError) -> Failure {

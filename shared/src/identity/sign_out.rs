@@ -11,6 +11,7 @@ use url::Url;
 
 use super::host_flow::{HostFlow, subject};
 use super::session;
+use super::sign_in::not_about_the_user;
 use super::token_keeping::{open_access, open_refresh};
 use crate::config::endpoint;
 use crate::failure::Failure;
@@ -18,7 +19,7 @@ use crate::provider::ProviderType;
 use crate::provider::enterprise_sso::SsoError;
 use crate::provider::upstream::Budget;
 use crate::service::Service;
-use crate::store::{AnswerOwner, ProviderToken, Session, UserId};
+use crate::store::{AnswerOwner, ProviderToken, Session, UserId, random_name};
 
 /// A logout token is remembered this much longer than it lives, for clocks that differ.
 const REMEMBERED_SECONDS: i64 = 300;
@@ -29,8 +30,7 @@ const REMEMBERED_SECONDS: i64 = 300;
 /// # Errors
 /// [`Failure`] when the table fails; a host not answering is tolerated, the session has ended all the same.
 pub async fn sign_out(service: &Arc<Service>, ended: &Session, budget: &Budget) -> Result<(), Failure> {
-    service.table.end_session(ended).await?;
-    end_unneeded(service, &ended.user_id, budget).await
+    end_sessions(service, &ended.user_id, std::slice::from_ref(ended), budget).await
 }
 
 /// Where the browser ends its session at the enterprise SSO too (OpenID Connect RP-Initiated Logout 1.0): for a
@@ -92,6 +92,7 @@ pub async fn backchannel_logout(
         service.enterprise_sso.logout_token(&client, logout_token.expose_secret(), budget).await.map_err(
             |error| match error {
                 SsoError::Host(error) => {
+                    let error = not_about_the_user(error);
                     Failure::Provider { provider: ProviderType::EnterpriseSso, error }.into()
                 }
                 other => {
@@ -106,20 +107,14 @@ pub async fn backchannel_logout(
         (None, Some(sub)) => of_subject(service, issuer, sub).await?,
         (None, None) => Vec::new(),
     };
-    let mut users: Vec<UserId> = Vec::new();
-    for session in &sessions {
-        service.table.end_session(session).await.map_err(Failure::from)?;
-        if !users.contains(&session.user_id) {
-            users.push(session.user_id.clone());
-        }
-    }
-    for user in &users {
-        end_unneeded(service, user, budget).await?;
+    for of_user in sessions.chunk_by(|one, next| one.user_id == next.user_id) {
+        end_sessions(service, &of_user[0].user_id, of_user, budget).await?;
     }
     let name =
         URL_SAFE_NO_PAD.encode(digest(&SHA256, format!("{}:{issuer}{}", issuer.len(), token.jti).as_bytes()));
     let remembered = token.expires_at.saturating_add(REMEMBERED_SECONDS);
-    if service.table.note_logout_token(&name, remembered).await.map_err(Failure::from)? {
+    let this_try = random_name().map_err(Failure::from)?;
+    if service.table.note_logout_token(&name, &this_try, remembered).await.map_err(Failure::from)? {
         Ok(())
     } else {
         Err(BackchannelError::Replayed)
@@ -147,23 +142,51 @@ async fn of_subject(service: &Service, issuer: &str, sub: &str) -> Result<Vec<Se
     Ok(sessions.into_iter().filter(|session| session.sso_session.is_some()).collect())
 }
 
-/// Forgets what was read for a user, and the tokens where nothing needs them any more.
-async fn end_unneeded(service: &Arc<Service>, user: &UserId, budget: &Budget) -> Result<(), Failure> {
+/// Ends sessions of a user, and what nothing needs without them. They themselves come last: where the table fails on
+/// the way, they are there to be ended again, and nothing is left over.
+async fn end_sessions(
+    service: &Arc<Service>,
+    user: &UserId,
+    ending: &[Session],
+    budget: &Budget,
+) -> Result<(), Failure> {
+    let others = end_unneeded(service, user, ending, budget).await?;
+    for session in ending {
+        service.table.end_session(session).await?;
+    }
+    // The others may have ended meanwhile, each counting on these.
+    if others && let Err(failure) = end_unneeded(service, user, &[], budget).await {
+        tracing::warn!(%failure, "whether anything still needs a user's tokens was not looked at again");
+    }
+    Ok(())
+}
+
+/// Forgets what was read for a user, and the tokens where nothing needs them once these sessions have ended. Tells
+/// whether another session needs them.
+async fn end_unneeded(
+    service: &Arc<Service>,
+    user: &UserId,
+    ending: &[Session],
+    budget: &Budget,
+) -> Result<bool, Failure> {
     let now = service.clock.unix();
     let tokens = service.table.provider_tokens(user).await?;
     for token in &tokens {
         service.table.forget_answers(&AnswerOwner::User(user.clone()), token.provider, now).await?;
     }
-    let live = |session: &Session| now < session.expires_at && now < session.ends_at;
-    if service.table.sessions_of(user).await?.iter().any(live)
-        || !service.table.api_keys_of(user).await?.is_empty()
-    {
-        return Ok(());
+    let goes_on = |session: &Session| {
+        let ends = ending.iter().any(|ending| ending.hash == session.hash);
+        !ends && now < session.expires_at && now < session.ends_at
+    };
+    if service.table.sessions_of(user).await?.iter().any(goes_on) {
+        return Ok(true);
     }
-    for token in service.table.provider_tokens(user).await? {
-        end_token(service, user, &token, budget).await?;
+    if service.table.api_keys_of(user).await?.is_empty() {
+        for token in service.table.provider_tokens(user).await? {
+            end_token(service, user, &token, budget).await?;
+        }
     }
-    Ok(())
+    Ok(false)
 }
 
 /// Forgets a token, with everything that was read with it, and ends it at its host if it was granted to us.

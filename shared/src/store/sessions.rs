@@ -154,22 +154,35 @@ impl Table {
         self.query(&sso_partition(sso_session), "SESSION#").await
     }
 
-    /// Notes a logout token of the enterprise SSO; false if it was noted before.
+    /// Notes a logout token of the enterprise SSO; false if it was noted before by another than `user`.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn note_logout_token(&self, hash: &str, expires_at: i64) -> Result<bool, StoreError> {
+    pub async fn note_logout_token(
+        &self,
+        hash: &str,
+        user: &str,
+        expires_at: i64,
+    ) -> Result<bool, StoreError> {
         let key = Key::new(format!("LOGOUT_TOKEN#{hash}"), "LOGOUT_TOKEN");
-        match self.write(Write::put(&key, &LogoutTokenUsed { expires_at }, Only::IfAbsent)?).await {
+        let used = LogoutTokenUsed { used_by: user.to_owned(), expires_at };
+        match self.write(Write::put(&key, &used, Only::IfAbsent)?).await {
             Ok(()) => Ok(true),
-            Err(StoreError::Conflict) => Ok(false),
+            // By ourselves, if the answer was lost and the SDK tried again.
+            Err(StoreError::Conflict) => {
+                let used = self.get::<LogoutTokenUsed>(&key).await?;
+                Ok(used.is_some_and(|used| used.used_by == user))
+            }
             Err(error) => Err(error),
         }
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, Deserialize)]
 struct LogoutTokenUsed {
+    /// Random, and another at each try.
+    #[serde(default)]
+    used_by: String,
     expires_at: i64,
 }
 

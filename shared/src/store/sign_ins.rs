@@ -4,7 +4,7 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde::{Deserialize, Serialize};
 
-use super::table::{Key, Only, StoreError, Table, Write};
+use super::table::{Key, Only, StoreError, Table, Write, text};
 use crate::provider::ProviderType;
 
 /// A sign-in under way.
@@ -30,6 +30,9 @@ pub struct SignIn {
     pub ends_at: i64,
     /// It has been used; remembered so that a second use is told from a state nobody made.
     pub used: bool,
+    /// Who has used it: random, and another at each try.
+    #[serde(default)]
+    pub used_by: Option<String>,
     /// The table's TTL, in Unix seconds.
     pub expires_at: i64,
 }
@@ -59,15 +62,20 @@ impl Table {
         self.get(&key(state_hash)).await
     }
 
-    /// Uses a sign-in up: of any number of callers exactly one is told `true`.
+    /// Uses a sign-in up: of any number of callers, told apart by `user`, exactly one is told `true`.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn use_sign_in(&self, state_hash: &str) -> Result<bool, StoreError> {
+    pub async fn use_sign_in(&self, state_hash: &str, user: &str) -> Result<bool, StoreError> {
         let unused = Only::IfEquals("used", AttributeValue::Bool(false));
-        match self.set_only(&key(state_hash), &[("used", AttributeValue::Bool(true))], unused).await {
+        let changes = [("used", AttributeValue::Bool(true)), ("used_by", text(user))];
+        match self.set_only(&key(state_hash), &changes, unused).await {
             Ok(()) => Ok(true),
-            Err(StoreError::Conflict) => Ok(false),
+            // Ourselves, if the answer was lost and the SDK tried again.
+            Err(StoreError::Conflict) => {
+                let used = self.sign_in(state_hash).await?;
+                Ok(used.is_some_and(|used| used.used_by.as_deref() == Some(user)))
+            }
             Err(error) => Err(error),
         }
     }
