@@ -57,6 +57,17 @@ pub enum Lasting {
     WithSession,
 }
 
+/// Who starts a sign-in, and what they want of it.
+#[derive(Clone, Copy, Debug)]
+pub struct StartedBy<'a> {
+    /// Who is signed in already, and so gets the account linked.
+    pub user: Option<&'a UserId>,
+    /// Where the browser goes afterwards: a relative path.
+    pub return_to: &'a str,
+    /// How long its tokens are to last.
+    pub lasting: Lasting,
+}
+
 /// A sign-in that has ended well.
 pub struct Finished {
     /// The session's cookie, and the removal of the one that bound the state.
@@ -94,6 +105,8 @@ pub enum SignInError {
     /// The issuer gives this client or this user no tokens that outlive its session: start again without.
     #[error("the issuer allows no offline access")]
     NoOfflineAccess {
+        /// Who started it, if somebody was signed in.
+        user: Option<UserId>,
         /// Where the browser wanted to go.
         return_to: String,
     },
@@ -147,10 +160,10 @@ pub async fn start(
     service: &Service,
     provider: ProviderType,
     public_url: &Url,
-    return_to: &str,
-    lasting: Lasting,
+    from: StartedBy<'_>,
     budget: &Budget,
 ) -> Result<Option<Started>, Failure> {
+    let StartedBy { user, return_to, lasting } = from;
     let Some(flow) = HostFlow::at(service, provider).await? else { return Ok(None) };
     let state = SecretToken::generate("")?;
     let browser = SecretToken::generate("")?;
@@ -161,7 +174,7 @@ pub async fn start(
         redirect_uri: redirect_uri.as_str(),
         state: state.expose(),
         code_verifier: verifier.expose(),
-        offline: lasting == Lasting::BeyondSession,
+        offline: lasting == Lasting::BeyondSession && provider == ProviderType::EnterpriseSso,
     };
     // An issuer that cannot be reached starts nothing.
     let authorize = flow
@@ -181,6 +194,7 @@ pub async fn start(
             sealed_verifier: sealed.bytes,
             key_id: sealed.key_id,
             offline: authorization.offline,
+            user_id: user.cloned(),
             return_to: return_to.to_owned(),
             ends_at: now + LIFE_SECONDS,
             used: false,
@@ -240,9 +254,10 @@ pub async fn finish(
         "access_denied" => SignInError::Denied,
         // Keycloak's codes for a client without the scope, and for a user without the role.
         "invalid_scope" | "not_allowed" if sign_in.offline => {
-            SignInError::NoOfflineAccess { return_to: sign_in.return_to.clone() }
+            let (user, return_to) = (sign_in.user_id.clone(), sign_in.return_to.clone());
+            SignInError::NoOfflineAccess { user, return_to }
         }
-        _ => SignInError::Refused,
+        code => refusal(provider, &OauthError::refused(code)),
     };
     if let Some(error) = &callback.error {
         return Err(refused(error));
@@ -255,16 +270,20 @@ pub async fn finish(
         code_verifier: verifier.expose_secret(),
     };
     let granted = flow.complete(returned, budget).await.map_err(|error| match error {
-        CompleteError::Oauth(OauthError::Refused(code)) if sign_in.offline => refused(&code),
+        CompleteError::Oauth(OauthError::Refused(code)) => refused(&code),
         CompleteError::Oauth(error) => refusal(provider, &error),
         CompleteError::Account(error) => Failure::of_call(provider, error).into(),
     })?;
     let source = FixedToken::fresh(granted.tokens.access.clone());
 
     let previous = session::of_request(service, request).await?;
-    let user =
-        user_of(service, provider, &granted.account, previous.as_ref().map(|session| &session.user_id))
-            .await?;
+    // Linked to who started it and to nobody else: a browser may have been given another session meanwhile.
+    let previous = match (&sign_in.user_id, previous) {
+        (Some(user), Some(session)) if session.user_id != *user => return Err(SignInError::StateMissing),
+        (_, previous) => previous,
+    };
+    let linking = previous.as_ref().filter(|_| sign_in.user_id.is_some());
+    let user = user_of(service, provider, &granted.account, linking.map(|session| &session.user_id)).await?;
     token_keeping::keep_granted(service, &user, provider, &granted.tokens, redirect_uri.as_str()).await?;
     // Before the listing, which may take long: who logs out in another browser meanwhile ends the token
     // only if no session needs it.
@@ -272,7 +291,12 @@ pub async fn finish(
         session::start(service, &user, granted.sso.as_ref(), previous.as_ref(), secure).await?;
     match provider {
         ProviderType::Github => write_mapping(service, &user, &granted.account, &source, budget).await,
-        ProviderType::EnterpriseSso => brokered::link(service, &user, &source, budget).await?,
+        ProviderType::EnterpriseSso => {
+            if let Err(failure) = brokered::link(service, &user, &source, budget).await {
+                session::forget(service, &session_cookie).await;
+                return Err(failure.into());
+            }
+        }
         ProviderType::Gitlab | ProviderType::Bitbucket => {}
     }
 

@@ -3,9 +3,6 @@
 
 use std::sync::Arc;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use ring::digest::{SHA256, digest};
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
@@ -15,11 +12,11 @@ use super::sign_in::not_about_the_user;
 use super::token_keeping::{open_access, open_refresh};
 use crate::config::endpoint;
 use crate::failure::Failure;
-use crate::provider::ProviderType;
 use crate::provider::enterprise_sso::SsoError;
 use crate::provider::upstream::Budget;
+use crate::provider::{ProviderError, ProviderType};
 use crate::service::Service;
-use crate::store::{AnswerOwner, ProviderToken, Session, UserId, random_name};
+use crate::store::{AnswerOwner, ProviderToken, Session, UserId};
 
 /// A logout token is remembered this much longer than it lives, for clocks that differ.
 const REMEMBERED_SECONDS: i64 = 300;
@@ -48,7 +45,19 @@ pub async fn end_session_url(
         return Ok(None);
     }
     let Some(client) = service.sso_client().await? else { return Ok(None) };
-    let Some(id_token) = session::id_token(service, session).await? else { return Ok(None) };
+    let (issuer, id_token) = match session::id_token(service, session).await {
+        Ok(Some(found)) => found,
+        Ok(None) => return Ok(None),
+        Err(Failure::Internal(error)) => {
+            tracing::error!(error, "the session at the enterprise SSO goes on: its ID token does not open");
+            return Ok(None);
+        }
+        Err(failure) => return Err(failure),
+    };
+    if issuer != client.issuer.as_str() {
+        // Another one is configured now: what this one gave is none of its business.
+        return Ok(None);
+    }
     // Where the issuer sends the browser afterwards: the operator registers it there.
     let back = endpoint(public_url, &["auth", "session"]);
     match service.enterprise_sso.end_session_url(&client, &id_token, back.as_str(), budget).await {
@@ -95,38 +104,49 @@ pub async fn backchannel_logout(
                     let error = not_about_the_user(error);
                     Failure::Provider { provider: ProviderType::EnterpriseSso, error }.into()
                 }
+                SsoError::Token(problem) => {
+                    tracing::warn!(error = %problem, "a logout token was refused");
+                    BackchannelError::BadToken(SsoError::Token(problem).to_string())
+                }
                 other => {
-                    tracing::warn!(error = %other, "a logout token was refused");
-                    BackchannelError::BadToken(other.to_string())
+                    tracing::error!(error = %other, "no logout token can be checked");
+                    let error = ProviderError::BadResponse { status: 200 };
+                    Failure::Provider { provider: ProviderType::EnterpriseSso, error }.into()
                 }
             },
         )?;
     let issuer = client.issuer.as_str();
-    let sessions = match (&token.session_id, &token.subject) {
-        (Some(session_id), _) => of_session(service, issuer, session_id).await?,
-        (None, Some(sub)) => of_subject(service, issuer, sub).await?,
-        (None, None) => Vec::new(),
+    let name = session::within_issuer(issuer, &token.jti);
+    if service.table.has_logout_token(&name).await.map_err(Failure::from)? {
+        return Err(BackchannelError::Replayed);
+    }
+    let mut sessions = match &token.subject {
+        Some(sub) => of_subject(service, issuer, sub).await?,
+        None => Vec::new(),
     };
+    if let Some(session_id) = &token.session_id {
+        // Of the subject's those that the issuer never named: it cannot mean them otherwise.
+        sessions.retain(|session| is_unnamed(session, issuer));
+        sessions.extend(of_session(service, issuer, session_id).await?);
+    }
     for of_user in sessions.chunk_by(|one, next| one.user_id == next.user_id) {
         end_sessions(service, &of_user[0].user_id, of_user, budget).await?;
     }
-    let name =
-        URL_SAFE_NO_PAD.encode(digest(&SHA256, format!("{}:{issuer}{}", issuer.len(), token.jti).as_bytes()));
     let remembered = token.expires_at.saturating_add(REMEMBERED_SECONDS);
-    let this_try = random_name().map_err(Failure::from)?;
-    if service.table.note_logout_token(&name, &this_try, remembered).await.map_err(Failure::from)? {
-        Ok(())
-    } else {
-        Err(BackchannelError::Replayed)
-    }
+    Ok(service.table.note_logout_token(&name, remembered).await.map_err(Failure::from)?)
+}
+
+/// Whether a session came from the issuer without a name of its session there.
+fn is_unnamed(session: &Session, issuer: &str) -> bool {
+    session.sso_session.as_deref() == Some(&*session::within_issuer(issuer, &session.hash))
 }
 
 /// The sessions that came from one session at the issuer.
 async fn of_session(service: &Service, issuer: &str, session_id: &str) -> Result<Vec<Session>, Failure> {
-    let name = session::sso_session(issuer, session_id);
+    let name = session::within_issuer(issuer, session_id);
     let mut sessions = Vec::new();
     for login in service.table.sso_logins(&name).await? {
-        // Its own row says the same, unless it has ended already; then there is nothing to end but this.
+        // None of them is there that has ended: both end together.
         sessions.extend(service.table.session(&login.hash).await?);
     }
     Ok(sessions)

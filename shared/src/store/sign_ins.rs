@@ -4,15 +4,16 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde::{Deserialize, Serialize};
 
+use super::identities::UserId;
 use super::table::{Key, Only, StoreError, Table, Write, text};
 use crate::provider::ProviderType;
 
 /// A sign-in under way.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SignIn {
-    /// SHA-256 of `state`, in hexadecimal.
+    /// SHA-256 of `state`, in base64url.
     pub state_hash: String,
-    /// SHA-256 of the browser's cookie, in hexadecimal.
+    /// SHA-256 of the browser's cookie, in base64url.
     pub browser_hash: String,
     /// The host it was started for.
     pub provider: ProviderType,
@@ -21,9 +22,12 @@ pub struct SignIn {
     pub sealed_verifier: Vec<u8>,
     /// Key that sealed it.
     pub key_id: String,
-    /// Whether tokens were asked for that outlive the session at an OpenID provider.
+    /// Whether tokens were wanted that outlive the session at an OpenID provider.
     #[serde(default)]
     pub offline: bool,
+    /// Who was signed in when it was started: it links to that user only.
+    #[serde(default)]
+    pub user_id: Option<UserId>,
     /// Where the browser goes afterwards: a relative path.
     pub return_to: String,
     /// When the browser is too late, in Unix seconds.
