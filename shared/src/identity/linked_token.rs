@@ -80,6 +80,10 @@ impl LinkedToken {
     async fn row(&self) -> Result<ProviderToken, TokenError> {
         let read = async |slot| {
             let row = self.service.table.provider_token(&self.user, slot).await?;
+            if row.as_ref().is_some_and(|row| row.slot() != slot) {
+                // It would open as what it says that it is, and be sent to the host of this row.
+                return Err(TokenError::Unavailable("a token stands in the row of another".to_owned()));
+            }
             Ok::<_, TokenError>(row.filter(|row| self.any_host || row.host.is_none()))
         };
         let provider = match self.wanted {
