@@ -255,8 +255,12 @@ pub async fn finish(
         code_verifier: verifier.expose_secret(),
     };
     let granted = flow.complete(returned, budget).await.map_err(|error| match error {
-        CompleteError::Oauth(OauthError::Refused(code)) if sign_in.offline => refused(&code),
-        CompleteError::Oauth(error) => refusal(provider, &error),
+        CompleteError::Oauth(error) => match &error {
+            OauthError::Refused(code) if matches!(refused(code), SignInError::NoOfflineAccess { .. }) => {
+                refused(code)
+            }
+            _ => refusal(provider, &error),
+        },
         CompleteError::Account(error) => Failure::of_call(provider, error).into(),
     })?;
     let source = FixedToken::fresh(granted.tokens.access.clone());
