@@ -45,6 +45,7 @@ mod sso_listings;
 mod sso_logout;
 mod sso_sign_in;
 mod sso_store_errors;
+mod sso_stored_secrets;
 mod sso_two_users;
 mod store_errors;
 mod stored_secrets;

@@ -100,6 +100,10 @@ impl LinkedToken {
     async fn read(&self, slot: TokenSlot) -> Result<Option<ProviderToken>, TokenError> {
         let row = self.service.table.provider_token(&self.user, slot).await?;
         let Some(row) = row.filter(|row| self.any_host || row.host.is_none()) else { return Ok(None) };
+        if row.slot() != slot {
+            // It would open as what it says that it is, and be sent to the host of this row.
+            return Err(TokenError::Unavailable("a token stands in the row of another".to_owned()));
+        }
         if row.brokered {
             let brokers = brokered::brokers(&self.service, slot.provider).await;
             return Ok(brokers

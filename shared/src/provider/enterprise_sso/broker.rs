@@ -121,9 +121,6 @@ fn stored(answer: &Answer) -> Result<Option<BrokeredToken>, ProviderError> {
         let found = form_urlencoded::parse(body).find(|(name, _)| name == "access_token");
         (found.map(|(_, token)| SecretString::from(token.into_owned())), None)
     };
-    if body.is_empty() {
-        return Ok(None);
-    }
     let access = access.filter(|token| !token.expose_secret().is_empty()).ok_or_else(|| {
         tracing::warn!("what the issuer's broker stored holds no access token");
         ProviderError::BadResponse { status: 200 }
