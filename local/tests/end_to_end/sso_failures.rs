@@ -248,6 +248,8 @@ async fn each_failure_of_the_broker_at_sign_in_keeps_nobody_out_and_is_no_empty_
         let mended = get(&running, &user, REPOSITORIES).await;
         assert_eq!(mended.status, StatusCode::OK, "{name}: {mended:?}");
         assert_eq!(whole.get_or_insert(mended.body.clone()), &mended.body, "{name}");
+        // What is known of a token outlives a broker that fails: the next one begins without.
+        running.post("/api/unset-provider-tokens").api_key(&user).send().await;
     }
     insta::assert_snapshot!(table);
 }
