@@ -55,12 +55,12 @@ fn start(api: &RuntimeApi) -> Child {
 #[test]
 fn its_result_is_answered_its_counts_are_printed_and_its_failure_fails_the_invocation() {
     if std::env::var_os(IS_FUNCTION).is_some() {
-        run_scheduled(Needs::default(), async |service, scheduled, deadline| {
+        run_scheduled(Needs::default(), async |service, scheduled, budget| {
             service.metrics.count(Metric::RedeliveryRequested, 2);
             if scheduled.full {
                 return Err(Failure::Unavailable("the table is away".to_owned()));
             }
-            Ok(json!({ "in_time": deadline > Instant::now() }))
+            Ok(json!({ "in_time": budget.deadline() > Instant::now() }))
         })
         .unwrap();
         return;

@@ -85,6 +85,12 @@ impl Family {
     }
 }
 
+/// The stable snake_case word for a failure, as the families that have one show it.
+#[must_use]
+pub fn code(failure: &Failure) -> &'static str {
+    problem::Problem::of(failure).code
+}
+
 /// An answer without a body.
 #[must_use]
 pub fn empty(status: StatusCode) -> Response {
