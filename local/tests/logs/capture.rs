@@ -12,7 +12,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 static LOG: Mutex<Vec<u8>> = Mutex::new(Vec::new());
 
 /// The crates whose every word is ours to answer for.
-const OURS: [&str; 9] = [
+const OURS: [&str; 12] = [
     "shared",
     "local",
     "user_installations",
@@ -22,6 +22,9 @@ const OURS: [&str; 9] = [
     "mapped_installations",
     "sign_in",
     "connections",
+    "github_webhook",
+    "reconcile",
+    "web",
 ];
 
 struct Kept;

@@ -4,6 +4,7 @@
 pub mod auth;
 pub mod date;
 pub mod github;
+pub mod health;
 pub mod neptun;
 pub mod openhands;
 mod problem;
