@@ -279,7 +279,7 @@ pub(crate) fn time_left(deadline: Option<SystemTime>, now: SystemTime) -> Option
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Damaged { .. } => Self::Internal(error.to_string()),
+            StoreError::Damaged { .. } | StoreError::Newer { .. } => Self::Internal(error.to_string()),
             StoreError::Unavailable { .. } | StoreError::Conflict => Self::Unavailable(error.to_string()),
         }
     }
