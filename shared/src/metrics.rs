@@ -123,7 +123,8 @@ struct Output {
 
 impl fmt::Debug for Metrics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Metrics").field("totals", &self.totals).finish_non_exhaustive()
+        let totals = Metric::ALL.map(|metric| (metric.name(), self.total(metric)));
+        f.debug_map().entries(totals).finish()
     }
 }
 

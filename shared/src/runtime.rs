@@ -120,7 +120,9 @@ where
     H: AsyncFnOnce(&Arc<Service>, &Request) -> Result<Response, Failure>,
 {
     let (route, request_id) = match request.request_context_ref() {
-        Some(RequestContext::ApiGatewayV2(context)) => (context.route_key.clone(), context.request_id.clone()),
+        Some(RequestContext::ApiGatewayV2(context)) => {
+            (context.route_key.clone(), context.request_id.clone())
+        }
         _ => (None, None),
     };
     let work = Work::begin(service, "request", crate_of::<H>(), request.lambda_context_ref())

@@ -125,7 +125,10 @@ fn every_request_is_one_line_whatever_becomes_of_it_and_a_panic_costs_nothing_el
     insta::assert_snapshot!(lines.into_iter().map(redacted).collect::<Vec<_>>().join("\n"));
     let errors: Vec<_> = counts.iter().map(|line| (&line["Requests"], &line["RequestErrors"])).collect();
     let (one, none) = (json!(1), json!(0));
-    assert_eq!(errors, [(&one, &none), (&one, &none), (&one, &one), (&one, &one), (&one, &one), (&one, &none)]);
+    assert_eq!(
+        errors,
+        [(&one, &none), (&one, &none), (&one, &one), (&one, &one), (&one, &one), (&one, &none)]
+    );
 }
 
 #[test]

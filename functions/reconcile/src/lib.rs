@@ -13,10 +13,6 @@ use shared::service::Service;
 ///
 /// # Errors
 /// [`Failure`] when GitHub or AWS fails; what was repaired until then stays so, and the next run goes on.
-pub async fn handle(
-    service: Arc<Service>,
-    scheduled: Scheduled,
-    budget: Budget,
-) -> Result<Summary, Failure> {
+pub async fn handle(service: Arc<Service>, scheduled: Scheduled, budget: Budget) -> Result<Summary, Failure> {
     reconcile::run(&service, scheduled.full, budget).await
 }

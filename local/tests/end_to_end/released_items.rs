@@ -113,6 +113,23 @@ async fn reconciliation(seen: &mut Seen) {
 }
 
 #[tokio::test]
+async fn an_item_of_a_newer_version_fails_its_request_and_one_without_a_version_is_of_the_first() {
+    let running = Setup::default().start().await;
+    let octocat = running.sign_in("octocat").await;
+    let mut session = running.items().await;
+    session.retain(|item| text(item, "sk") == "SESSION");
+    let [session] = &mut session[..] else { panic!("{session:?}") };
+    session["v"] = json!({"N": "2"});
+    running.put_item(session).await;
+    let answer = running.get("/api/keys").session(&octocat).send().await;
+    assert_eq!(answer.status, StatusCode::INTERNAL_SERVER_ERROR, "{answer:?}");
+    assert!(!answer.body.contains("newer"), "for the log only: {answer:?}");
+    session.as_object_mut().unwrap().remove("v");
+    running.put_item(session).await;
+    assert_eq!(running.get("/api/keys").session(&octocat).send().await.status, StatusCode::OK);
+}
+
+#[tokio::test]
 async fn there_is_a_real_item_of_every_kind_and_the_release_has_its_fixture() {
     let mut seen = Seen::default();
     users(&mut seen).await;

@@ -104,8 +104,7 @@ fn each_call_writes_a_line_dated_by_the_services_clock_and_adds_to_the_total() {
 
 #[test]
 fn silent_metrics_count_and_a_broken_output_stops_nothing() {
-    for metrics in
-        [Metrics::silent(Clock::system()), Metrics::written("reconcile", Clock::system(), Broken)]
+    for metrics in [Metrics::silent(Clock::system()), Metrics::written("reconcile", Clock::system(), Broken)]
     {
         metrics.count(Metric::WebhookRefused, 1);
         assert_eq!(metrics.total(Metric::WebhookRefused), 1);
@@ -133,7 +132,8 @@ fn done(hosts: &[HostCalls; 4], failed: bool) -> Done<'_> {
 
 #[test]
 fn a_request_and_its_calls_to_one_host_are_one_line() {
-    let hosts = [calls(3, 1, 1, &[12, 40, 9]), HostCalls::default(), HostCalls::default(), HostCalls::default()];
+    let hosts =
+        [calls(3, 1, 1, &[12, 40, 9]), HostCalls::default(), HostCalls::default(), HostCalls::default()];
     let text = done(&hosts, false).lines(1_574_109_732_004);
     assert_eq!(text.lines().count(), 1);
     insta::assert_snapshot!("request", text.trim_end());
@@ -161,7 +161,8 @@ fn every_further_host_has_a_line_of_its_own_and_every_line_is_one_that_cloudwatc
 fn a_request_counts_up_the_totals_of_all_its_hosts_and_is_written_once() {
     let written = Written::default();
     let metrics = Metrics::written("user_repositories", Clock::system(), written.clone());
-    let hosts = [calls(3, 1, 1, &[12, 40, 9]), calls(2, 0, 1, &[7, 8]), HostCalls::default(), HostCalls::default()];
+    let hosts =
+        [calls(3, 1, 1, &[12, 40, 9]), calls(2, 0, 1, &[7, 8]), HostCalls::default(), HostCalls::default()];
     metrics.done(&done(&hosts, true));
     let totals = [
         (Metric::Requests, 1),

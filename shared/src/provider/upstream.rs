@@ -294,9 +294,7 @@ impl Upstream {
         }
         let status = response.status();
         let mut body = BytesMut::new();
-        while let Some(chunk) =
-            response.chunk().await.map_err(|error| send_failed(&error, &mut under_way))?
-        {
+        while let Some(chunk) = response.chunk().await.map_err(|error| send_failed(&error, &mut under_way))? {
             if body.len() + chunk.len() > MAX_BODY {
                 tracing::warn!(provider = provider.as_str(), "a host's body is over the limit");
                 return Err(failed(ProviderError::BadResponse { status: status.as_u16() }, false));

@@ -55,7 +55,9 @@ pub enum StoreError {
         reason: String,
     },
     /// An item is of a form that only a later version of this service knows.
-    #[error("an item of kind {kind} was written by a newer version: its schema is {schema}, and this version knows {SCHEMA}")]
+    #[error(
+        "an item of kind {kind} was written by a newer version: its schema is {schema}, and this version knows {SCHEMA}"
+    )]
     Newer {
         /// The kind, from its sort key.
         kind: String,

@@ -12,11 +12,11 @@ use super::discovery::ClientAuth;
 use super::id_token::{Expected, IdentityClaims};
 use super::kept::Asker;
 use super::{EnterpriseSso, SsoClient, SsoError, TokenProblem, classify};
-use crate::provider::{ProviderError, ProviderType};
 use crate::provider::authorized::basic;
 use crate::provider::field::value;
 use crate::provider::oauth::{self, OauthError, TokenGrant, host_time, token_call};
 use crate::provider::upstream::{Answer, Budget, Call};
+use crate::provider::{ProviderError, ProviderType};
 
 /// What a sign-in gave.
 #[derive(Clone, Debug)]

@@ -37,7 +37,8 @@ fn an_item_without_a_schema_is_of_the_first_one() {
 #[test]
 fn an_item_of_a_newer_version_is_an_error_that_says_so() {
     let error = with_schema(Some(number(i64::from(SCHEMA) + 1))).unwrap_err();
-    let text = "an item of kind IDENTITY was written by a newer version: its schema is 2, and this version knows 1";
+    let text =
+        "an item of kind IDENTITY was written by a newer version: its schema is 2, and this version knows 1";
     assert_eq!(error.to_string(), text);
     assert_eq!(error, StoreError::Newer { kind: "IDENTITY".to_owned(), schema: SCHEMA + 1 });
 }
