@@ -223,7 +223,8 @@ async fn reconcile(stack: &Stack, full: bool, name: &str) {
     hook.reset();
     let started = Instant::now();
     let deadline = tokio::time::Instant::now() + Duration::from_secs(300);
-    let summary = reconcile::handle(stack.service.clone(), Scheduled { full }, deadline).await;
+    let budget = stack.service.budget_until(deadline);
+    let summary = reconcile::handle(stack.service.clone(), Scheduled { full }, budget).await;
     let summary = summary.expect("GitHub answers");
     assert!(summary.finished, "{summary:?}");
     println!(

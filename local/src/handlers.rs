@@ -22,6 +22,7 @@ pub fn all(service: &Arc<Service>) -> HashMap<String, Handler> {
         ("sign-in", mounted(service, sign_in::handle)),
         ("user-installations", mounted(service, user_installations::handle)),
         ("user-repositories", mounted(service, user_repositories::handle)),
+        ("web", mounted(service, web::handle)),
     ]
     .map(|(name, handler)| (name.to_owned(), handler))
     .into()

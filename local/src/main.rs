@@ -141,7 +141,8 @@ async fn run(arguments: Arguments) -> Result<(), RunError> {
 async fn reconcile_once(data: &Path, full: bool) -> Result<(), RunError> {
     let deadline = tokio::time::Instant::now() + RECONCILE;
     let summary = running_service::with_service(data, |service| {
-        reconcile::handle(service, Scheduled { full }, deadline)
+        let budget = service.budget_until(deadline);
+        reconcile::handle(service, Scheduled { full }, budget)
     })
     .await?;
     let text = serde_json::to_string_pretty(&summary).map_err(std::io::Error::from)?;

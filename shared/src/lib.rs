@@ -12,6 +12,7 @@ pub mod identity;
 pub mod link_header;
 pub mod metrics;
 pub mod provider;
+pub mod record;
 pub mod relay;
 pub mod ring_provider;
 pub mod runtime;

@@ -15,7 +15,7 @@ use crate::contract::Response;
 use crate::contract::github::{ANSWER_HEADERS, passed_through};
 use crate::failure::Failure;
 use crate::provider::github::classify;
-use crate::provider::upstream::Answer;
+use crate::provider::upstream::{Answer, Budget};
 use crate::provider::{ProviderError, ProviderType};
 use crate::service::Service;
 use crate::store::{AnswerOwner, KeptAnswer, StoreError};
@@ -143,6 +143,7 @@ impl KeptRequest {
         failure: Failure,
         public_url: &url::Url,
         path: &str,
+        budget: &Budget,
     ) -> Result<Response, Failure> {
         let Failure::Provider { error, .. } = &failure else { return Err(failure) };
         let down = matches!(
@@ -164,7 +165,7 @@ impl KeptRequest {
         let age = u64::try_from(service.clock.unix() - kept.fetched_at).unwrap_or(0);
         let fresh_enough = age <= service.config.stale_if_error.as_secs();
         let Some(body) = unpacked(&kept.body).filter(|_| fresh_enough) else { return Err(failure) };
-        tracing::warn!(%failure, age, "the last good answer was served in place of a failure");
+        budget.record().kept_answer_served(&failure);
         let mut headers = HeaderMap::new();
         for (name, value) in &kept.headers {
             if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {

@@ -1,7 +1,8 @@
 //! The Lambda bootstrap: logging, settings, warm-up, the loop. A function's `main` is one call of [`run`] or
-//! [`run_scheduled`]. Also the one place where a failure is logged: at the boundary, once.
+//! [`run_scheduled`], a handler's one call of [`respond`]. Also the one place where a request is told of: at the boundary, once.
 
 mod scheduled;
+mod work;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -9,7 +10,7 @@ use std::sync::Arc;
 use lambda_http::RequestExt;
 use lambda_http::request::RequestContext;
 use tracing::Level;
-use tracing_subscriber::filter::Targets;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
@@ -19,6 +20,8 @@ use crate::contract::{Family, Request, Response};
 use crate::failure::Failure;
 use crate::metrics::Metrics;
 use crate::service::{Needs, Service};
+
+use work::{Ended, Work};
 
 pub use scheduled::{Scheduled, run_scheduled};
 
@@ -61,6 +64,7 @@ where
 {
     let config = Config::from_env()?;
     log_to_stdout(config.log_level, function);
+    log_panics();
     // One event at a time: a single thread saves the start of the others (reference: rust-lambda, 1.1).
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -96,8 +100,10 @@ fn crate_of<H>() -> &'static str {
 /// from `WARN` on, because theirs would show headers and addresses.
 fn log_to_stdout(level: Level, function: &'static str) {
     let targets = Targets::new()
-        .with_default(Level::WARN.min(level))
-        .with_targets(["shared", function].map(|target| (target, level)));
+        .with_default(LevelFilter::from_level(Level::WARN.min(level)))
+        .with_targets(["shared", function].map(|target| (target, LevelFilter::from_level(level))))
+        // It would say once more why an invocation failed, or that it panicked.
+        .with_target("lambda_runtime::layers::panic", LevelFilter::OFF);
     let lines = tracing_subscriber::fmt::layer()
         .json()
         .flatten_event(true)
@@ -107,29 +113,37 @@ fn log_to_stdout(level: Level, function: &'static str) {
     let _ = tracing_subscriber::registry().with(targets).with(lines).try_init();
 }
 
-/// The answer of an API family to whatever a handler found; a failure that is not the caller's is logged
-/// here, once, with the request's id.
-#[must_use]
-pub fn answered(family: Family, request_id: &str, result: Result<Response, Failure>) -> Response {
-    result.unwrap_or_else(|failure| {
-        match &failure {
-            Failure::Internal(_) => tracing::error!(request_id, %failure, "request failed"),
-            Failure::Unavailable(_) | Failure::Provider { .. } => {
-                tracing::warn!(request_id, %failure, "request failed");
-            }
-            _ => tracing::debug!(request_id, %failure, "request refused"),
+/// Answers a request in the form of its API family, and tells the log and the metrics of it, once. A handler that
+/// panics is answered for too. Who takes part in the answer notes it in the request's [`Record`](crate::record).
+pub async fn respond<H>(service: &Arc<Service>, family: Family, mut request: Request, handler: H) -> Response
+where
+    H: AsyncFnOnce(&Arc<Service>, &Request) -> Result<Response, Failure>,
+{
+    let (route, request_id) = match request.request_context_ref() {
+        Some(RequestContext::ApiGatewayV2(context)) => {
+            (context.route_key.clone(), context.request_id.clone())
         }
-        family.failure(&failure)
-    })
+        _ => (None, None),
+    };
+    let work = Work::begin(service, "request", crate_of::<H>(), request.lambda_context_ref())
+        .known_as(Some(route.unwrap_or_default()), request_id);
+    request.extensions_mut().insert(Arc::clone(work.record()));
+    let result = Work::run(handler(service, &request)).await;
+    let (response, failure) = match result {
+        Ok(response) => (response, None),
+        Err(failure) => (family.failure(&failure), Some(failure)),
+    };
+    let status = Some(response.status());
+    work.end(service, &Ended { status, failure: failure.as_ref(), ..Ended::default() });
+    response
 }
 
-/// API Gateway's id of a request.
-#[must_use]
-pub fn request_id(request: &Request) -> String {
-    match request.request_context_ref() {
-        Some(RequestContext::ApiGatewayV2(context)) => context.request_id.clone().unwrap_or_default(),
-        _ => String::new(),
-    }
+/// A panic is told by its place. Its words stay out: they may quote what a caller has sent.
+fn log_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let location = panic.location().map(ToString::to_string);
+        tracing::error!(location, "panicked");
+    }));
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //! Nothing here knows a route.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use lambda_http::RequestExt;
@@ -24,6 +25,7 @@ use crate::provider::oauth::OauthClient;
 use crate::provider::token::TokenError;
 use crate::provider::upstream::{Budget, ClientError, Upstream, http_client};
 use crate::provider::{CallError, ProviderType};
+use crate::record::Record;
 use crate::secrets::{Secret, Secrets, SecretsError};
 use crate::store::{StoreError, Table};
 
@@ -72,6 +74,8 @@ pub struct Service {
     pub enterprise_sso: EnterpriseSso,
     /// What is counted.
     pub metrics: Metrics,
+    /// Whether there was a request before.
+    warm: AtomicBool,
 }
 
 impl Service {
@@ -103,6 +107,7 @@ impl Service {
             bitbucket: Bitbucket::new(upstream.clone(), config.bitbucket.clone(), clock.clone()),
             enterprise_sso: EnterpriseSso::new(upstream, clock.clone()),
             metrics,
+            warm: AtomicBool::new(false),
             config,
             clock,
         }))
@@ -190,7 +195,18 @@ impl Service {
     pub fn budget(&self, request: &Request) -> Budget {
         let deadline = request.lambda_context_ref().map(|context| context.deadline());
         let remaining = time_for_hosts(deadline, SystemTime::now());
-        Budget::new(Instant::now() + remaining, self.config.upstream.concurrency)
+        self.budget_until(Instant::now() + remaining).noted_in(Record::of(request))
+    }
+
+    /// What may be spent on hosts until then.
+    #[must_use]
+    pub fn budget_until(&self, deadline: Instant) -> Budget {
+        Budget::new(deadline, self.config.upstream.concurrency)
+    }
+
+    /// Whether this is the process's first request; true once.
+    pub(crate) fn is_cold(&self) -> bool {
+        !self.warm.swap(true, Ordering::Relaxed)
     }
 
     /// Where clients reach this service: from the settings or API Gateway's own context, never a header.
@@ -263,7 +279,7 @@ pub(crate) fn time_left(deadline: Option<SystemTime>, now: SystemTime) -> Option
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Damaged { .. } => Self::Internal(error.to_string()),
+            StoreError::Damaged { .. } | StoreError::Newer { .. } => Self::Internal(error.to_string()),
             StoreError::Unavailable { .. } | StoreError::Conflict => Self::Unavailable(error.to_string()),
         }
     }

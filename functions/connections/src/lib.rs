@@ -11,14 +11,14 @@ use shared::contract::{Family, Request, Response};
 use shared::failure::Failure;
 use shared::identity::given_tokens::{self, Given};
 use shared::identity::{api_key, caller};
-use shared::runtime::{answered, request_id};
+use shared::runtime::respond;
 use shared::service::Service;
 use shared::store::{ApiKeyId, UserId};
 use time::OffsetDateTime;
 
 /// Answers one request.
 pub async fn handle(service: Arc<Service>, request: Request) -> Response {
-    answered(Family::OpenHands, &request_id(&request), answer(&service, &request).await)
+    respond(&service, Family::OpenHands, request, answer).await
 }
 
 async fn answer(service: &Arc<Service>, request: &Request) -> Result<Response, Failure> {

@@ -14,7 +14,7 @@ use shared::provider::github::Installations;
 use shared::provider::token::FixedToken;
 use shared::provider::upstream::{Answer, Budget};
 use shared::relay::{self, KeptRequest};
-use shared::runtime::{answered, request_id};
+use shared::runtime::respond;
 use shared::service::Service;
 use shared::store::{AnswerOwner, UserId};
 
@@ -22,7 +22,7 @@ const PATH: &str = "/user/installations";
 
 /// Answers one request.
 pub async fn handle(service: Arc<Service>, request: Request) -> Response {
-    answered(Family::Github, &request_id(&request), answer(&service, &request).await)
+    respond(&service, Family::Github, request, answer).await
 }
 
 async fn answer(service: &Arc<Service>, request: &Request) -> Result<Response, Failure> {
@@ -56,7 +56,7 @@ async fn answer(service: &Arc<Service>, request: &Request) -> Result<Response, F
                     tokio::join!(kept.settle(service, &answer), repair(service, user, &answer, &budget));
                     Ok(relayed(answer))
                 }
-                Err(failure) => kept.instead_of(service, failure, &public_url, PATH).await,
+                Err(failure) => kept.instead_of(service, failure, &public_url, PATH, &budget).await,
             }
         }
     }

@@ -16,7 +16,7 @@ use shared::provider::token::TokenError;
 use shared::provider::upstream::{Answer, Budget};
 use shared::provider::{CallError, ProviderError, ProviderType};
 use shared::relay::{self, KeptRequest};
-use shared::runtime::{answered, request_id};
+use shared::runtime::respond;
 use shared::service::Service;
 use shared::store::{AnswerOwner, MappingRow, UserId};
 
@@ -25,7 +25,7 @@ const USER: &str = "User";
 
 /// Answers one request.
 pub async fn handle(service: Arc<Service>, request: Request) -> Response {
-    answered(Family::Github, &request_id(&request), answer(&service, &request).await)
+    respond(&service, Family::Github, request, answer).await
 }
 
 async fn answer(service: &Arc<Service>, request: &Request) -> Result<Response, Failure> {
@@ -72,7 +72,7 @@ async fn answer(service: &Arc<Service>, request: &Request) -> Result<Response, F
             }
             Ok(passed_through(answer.status, &answer.headers, answer.body.into(), &public_url, &path))
         }
-        Err(failure) => kept.instead_of(service, failure, &public_url, &path).await,
+        Err(failure) => kept.instead_of(service, failure, &public_url, &path, &budget).await,
     }
 }
 

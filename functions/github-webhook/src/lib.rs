@@ -8,15 +8,16 @@ use shared::failure::Failure;
 use shared::github_app::mapping::{Dealt, deal_with};
 use shared::github_app::webhook::{SignatureProblem, parse, verify};
 use shared::metrics::Metric;
-use shared::runtime::{answered, request_id};
+use shared::record::{Delivery, Record};
+use shared::runtime::respond;
 use shared::service::Service;
 
 /// Answers one request.
 pub async fn handle(service: Arc<Service>, request: Request) -> Response {
-    answered(Family::Webhook, &request_id(&request), answer(&service, &request).await)
+    respond(&service, Family::Webhook, request, answer).await
 }
 
-async fn answer(service: &Service, request: &Request) -> Result<Response, Failure> {
+async fn answer(service: &Arc<Service>, request: &Request) -> Result<Response, Failure> {
     let (headers, body) = (request.headers(), request.body().as_ref());
     let mut app = service.github_app.credentials().await?;
     let mut verdict = verify(app.webhook_secrets(), headers, body);
@@ -27,13 +28,13 @@ async fn answer(service: &Service, request: &Request) -> Result<Response, Failur
     }
     if let Err(problem) = verdict {
         service.metrics.count(Metric::WebhookRefused, 1);
-        tracing::warn!(request_id = request_id(request), %problem, "a delivery was refused");
+        Record::of(request).problem(&problem);
         return Ok(webhook::unsigned(problem));
     }
     let delivery = match parse(headers, body, app.app_id) {
         Ok(delivery) => delivery,
         Err(problem) => {
-            tracing::warn!(request_id = request_id(request), %problem, "a signed delivery was not read");
+            Record::of(request).problem(&problem);
             return Ok(webhook::unreadable(&problem));
         }
     };
@@ -42,8 +43,9 @@ async fn answer(service: &Service, request: &Request) -> Result<Response, Failur
     if let Some(metric) = metric(dealt) {
         service.metrics.count(metric, 1);
     }
-    tracing::info!(request_id = request_id(request), guid, event, ?dealt, "a delivery was dealt with");
-    Ok(webhook::dealt(&guid, dealt))
+    let answer = webhook::dealt(&guid, dealt);
+    Record::of(request).dealt_with(Delivery { guid, event, outcome: format!("{dealt:?}") });
+    Ok(answer)
 }
 
 const fn metric(dealt: Dealt) -> Option<Metric> {

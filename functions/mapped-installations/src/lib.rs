@@ -13,14 +13,14 @@ use shared::identity::caller;
 use shared::identity::linked_token::LinkedToken;
 use shared::provider::github::RepositoryDetails;
 use shared::provider::{ProviderType, listing};
-use shared::runtime::{answered, request_id};
+use shared::runtime::respond;
 use shared::service::Service;
 use shared::store::{MappingRow, UserId};
 use time::OffsetDateTime;
 
 /// Answers one request.
 pub async fn handle(service: Arc<Service>, request: Request) -> Response {
-    answered(Family::Neptun, &request_id(&request), answer(&service, &request).await)
+    respond(&service, Family::Neptun, request, answer).await
 }
 
 async fn answer(service: &Arc<Service>, request: &Request) -> Result<Response, Failure> {

@@ -5,20 +5,14 @@ use std::sync::Arc;
 
 use shared::failure::Failure;
 use shared::github_app::reconcile::{self, Summary};
+use shared::provider::upstream::Budget;
 use shared::runtime::Scheduled;
 use shared::service::Service;
-use tokio::time::Instant;
 
-/// One run that ends before `deadline`; with `full`, everything is looked at.
+/// One run that ends before the budget's deadline; with `full`, everything is looked at.
 ///
 /// # Errors
 /// [`Failure`] when GitHub or AWS fails; what was repaired until then stays so, and the next run goes on.
-pub async fn handle(
-    service: Arc<Service>,
-    scheduled: Scheduled,
-    deadline: Instant,
-) -> Result<Summary, Failure> {
-    let summary = reconcile::run(&service, scheduled.full, deadline).await?;
-    tracing::info!(?summary, "reconciled");
-    Ok(summary)
+pub async fn handle(service: Arc<Service>, scheduled: Scheduled, budget: Budget) -> Result<Summary, Failure> {
+    reconcile::run(&service, scheduled.full, budget).await
 }

@@ -17,12 +17,12 @@ use shared::contract::query::Query;
 use shared::contract::{Family, Request, Response};
 use shared::failure::Failure;
 use shared::provider::ProviderType;
-use shared::runtime::{answered, request_id};
+use shared::runtime::respond;
 use shared::service::Service;
 
 /// Answers one request.
 pub async fn handle(service: Arc<Service>, request: Request) -> Response {
-    answered(Family::Auth, &request_id(&request), answer(&service, &request).await)
+    respond(&service, Family::Auth, request, answer).await
 }
 
 /// By the path, since `cargo lambda watch` gives every event the same route key.

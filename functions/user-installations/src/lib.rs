@@ -11,12 +11,12 @@ use shared::failure::Failure;
 use shared::identity::caller;
 use shared::identity::linked_hosts;
 use shared::provider::listing;
-use shared::runtime::{answered, request_id};
+use shared::runtime::respond;
 use shared::service::Service;
 
 /// Answers one request.
 pub async fn handle(service: Arc<Service>, request: Request) -> Response {
-    answered(Family::OpenHands, &request_id(&request), answer(&service, &request).await)
+    respond(&service, Family::OpenHands, request, answer).await
 }
 
 async fn answer(service: &Arc<Service>, request: &Request) -> Result<Response, Failure> {

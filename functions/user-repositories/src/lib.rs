@@ -14,13 +14,13 @@ use shared::identity::linked_hosts::{self, InstallationPage};
 use shared::provider::listing::{self, LONGEST};
 use shared::provider::upstream::Budget;
 use shared::provider::{self, CallError, ProviderError, ProviderType};
-use shared::runtime::{answered, request_id};
+use shared::runtime::respond;
 use shared::service::Service;
 use shared::store::UserId;
 
 /// Answers one request.
 pub async fn handle(service: Arc<Service>, request: Request) -> Response {
-    answered(Family::OpenHands, &request_id(&request), answer(&service, &request).await)
+    respond(&service, Family::OpenHands, request, answer).await
 }
 
 async fn answer(service: &Arc<Service>, request: &Request) -> Result<Response, Failure> {

@@ -32,6 +32,7 @@ mod reconcile_drift;
 mod reconcile_lab;
 mod reconcile_redelivery;
 mod reconcile_together;
+mod released_items;
 mod session;
 mod setup;
 mod sign_in;

@@ -65,7 +65,7 @@ pub(crate) fn kinds<const N: usize>(expected: [(&'static str, u64); N]) -> BTree
 /// One run of a service, with so much time.
 pub(crate) async fn run(service: &Arc<Service>, full: bool, time: Duration) -> Result<Summary, Failure> {
     let deadline = Instant::now() + time;
-    let result = reconcile::handle(service.clone(), Scheduled { full }, deadline).await;
+    let result = reconcile::handle(service.clone(), Scheduled { full }, service.budget_until(deadline)).await;
     assert!(Instant::now() < deadline, "Lambda would have ended it");
     result
 }

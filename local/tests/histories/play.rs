@@ -222,8 +222,8 @@ impl Play {
             return;
         }
         let service = self.running.stack.service.clone();
-        let deadline = Instant::now() + Duration::from_secs(60);
-        let summary = reconcile::handle(service, Scheduled { full }, deadline).await.expect("GitHub answers");
+        let budget = service.budget_until(Instant::now() + Duration::from_secs(60));
+        let summary = reconcile::handle(service, Scheduled { full }, budget).await.expect("GitHub answers");
         assert!(summary.finished && summary.run != "none", "{summary:?}");
     }
 

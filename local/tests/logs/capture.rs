@@ -3,7 +3,9 @@
 use std::io::Write;
 use std::sync::{Mutex, Once, PoisonError};
 
+use serde_json::Value;
 use tracing::Level;
+use tracing_subscriber::Layer as _;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::format::FmtSpan;
 use tracing_subscriber::layer::SubscriberExt as _;
@@ -12,7 +14,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 static LOG: Mutex<Vec<u8>> = Mutex::new(Vec::new());
 
 /// The crates whose every word is ours to answer for.
-const OURS: [&str; 9] = [
+const OURS: [&str; 12] = [
     "shared",
     "local",
     "user_installations",
@@ -22,13 +24,18 @@ const OURS: [&str; 9] = [
     "mapped_installations",
     "sign_in",
     "connections",
+    "github_webhook",
+    "reconcile",
+    "web",
 ];
 
-struct Kept;
+static LINES: Mutex<Vec<u8>> = Mutex::new(Vec::new());
+
+struct Kept(&'static Mutex<Vec<u8>>);
 
 impl Write for Kept {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        LOG.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
         Ok(bytes.len())
     }
 
@@ -46,12 +53,28 @@ pub(crate) fn install() {
         let lines = tracing_subscriber::fmt::layer()
             .with_ansi(false)
             .with_span_events(FmtSpan::NEW | FmtSpan::CLOSE)
-            .with_writer(|| Kept);
-        tracing_subscriber::registry().with(targets).with(lines).init();
+            .with_writer(|| Kept(&LOG))
+            .with_filter(targets);
+        // As the functions write them.
+        let requests = tracing_subscriber::fmt::layer()
+            .json()
+            .flatten_event(true)
+            .with_current_span(false)
+            .with_span_list(false)
+            .with_writer(|| Kept(&LINES))
+            .with_filter(Targets::new().with_target("shared::runtime::work", Level::INFO));
+        tracing_subscriber::registry().with(lines).with(requests).init();
     });
 }
 
 /// What has been logged so far.
 pub(crate) fn text() -> String {
     String::from_utf8_lossy(&LOG.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()
+}
+
+/// The lines of all requests and runs so far.
+pub(crate) fn requests() -> Vec<Value> {
+    let text = LINES.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let text = String::from_utf8(text).expect("JSON is UTF-8");
+    text.lines().map(|line| serde_json::from_str(line).expect("a line is JSON")).collect()
 }

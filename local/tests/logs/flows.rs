@@ -1,5 +1,6 @@
 //! Everything that the service does, and afterwards the search.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures::future::join_all;
@@ -8,6 +9,7 @@ use local::aws::hook;
 use local::data_folder::DemoUser;
 use local::sandbox_github::{Fault, FaultKind};
 use local::stack::{GITHUB_APP_SECRET, SANDBOX_CLIENT_SECRET, SANDBOX_PRIVATE_KEY, TOKEN_KEYS_SECRET};
+use local::template::{Route, Template};
 use secrecy::ExposeSecret as _;
 use serde_json::json;
 
@@ -55,14 +57,29 @@ async fn nothing_that_the_service_does_logs_a_secret() {
     running.stack.stop().await;
 
     let log = capture::text();
-    for heard in ["shared::canary", "request failed", "request refused", "DEBUG", "WARN"] {
+    for heard in ["shared::canary", "DEBUG", "WARN", "error=\"internal_error\"", "error=\"not_found\""] {
         assert!(log.contains(heard), "the log does not say {heard}: {} bytes", log.len());
+    }
+    for caller in ["nobody", "session", "api_key", "user_token", "app"] {
+        assert!(log.contains(&format!("caller=\"{caller}\"")), "nobody asked as {caller}");
     }
     assert!(known.len() > 40, "{} secrets are known", known.len());
     let mut leaks = leaks(&log, &known);
     let count = leaks.len();
     leaks.truncate(10);
     assert!(leaks.is_empty(), "{count} lines:\n{}", leaks.join("\n"));
+    only_routes_are_named();
+}
+
+/// A request's line says which route it took, and nothing that its caller has written.
+fn only_routes_are_named() {
+    let routes: BTreeSet<String> = Template::embedded().unwrap().routes.iter().map(Route::key).collect();
+    let lines = capture::requests();
+    assert!(lines.len() > 500, "{} lines", lines.len());
+    for line in lines {
+        assert!(line["route"].as_str().is_some_and(|route| routes.contains(route)), "{line}");
+        assert!(!line.to_string().contains(['?', '%', '&']), "{line}");
+    }
 }
 
 /// Sign-ins that end well and badly, and the setup page.

@@ -9,6 +9,7 @@ mod finder;
 mod flows;
 #[path = "../end_to_end/harness.rs"]
 mod harness;
+mod request_lines;
 #[allow(dead_code, reason = "the rules of the policies use all of it")]
 #[path = "../policies/requests.rs"]
 mod requests;

@@ -41,7 +41,7 @@ async fn nobody_is_answered_without_a_proof_and_no_host_is_asked() {
     let user = running.sign_in("octocat").await;
     let mut asked = 0;
     for caller in Caller::UNPROVED {
-        for case in cases(&user).into_iter().filter(|case| !case.is_auth()) {
+        for case in cases(&user).into_iter().filter(|case| !case.is_open()) {
             // Any token is forwarded there; whether it is one, GitHub knows.
             if caller == Caller::JwtWithoutAlgorithm && case.route == "GET /user/installations" {
                 continue;
@@ -62,7 +62,7 @@ async fn a_token_that_only_github_could_know_is_refused_by_every_other_route() {
     let running = start().await;
     let user = running.sign_in("octocat").await;
     for caller in [Caller::GithubUserToken, Caller::AppJwt] {
-        for case in cases(&user).into_iter().filter(|case| !case.is_auth()) {
+        for case in cases(&user).into_iter().filter(|case| !case.is_open()) {
             let at_home = match caller {
                 Caller::AppJwt => case.route == "GET /users/{username}/installation",
                 _ => false,

@@ -50,7 +50,8 @@ async fn a_cookie_of_a_megabyte_is_too_large_for_every_route() {
     for case in one_each(cases(&user)) {
         let (status, text) = raw(&running, &head(&case, &cookie)).await;
         assert_eq!(status, 431, "{}: {text}", case.route);
-        assert!(text.ends_with(r#"{"message":"Request Header Fields Too Large"}"#), "{text}");
+        let body = r#"{"message":"Request Header Fields Too Large"}"#;
+        assert!(case.method() == Method::HEAD || text.ends_with(body), "{text}");
     }
 }
 
@@ -88,7 +89,7 @@ async fn credentials_that_come_twice_prove_nothing() {
         format!("Authorization: Bearer  {key} x\r\n"),
     ];
     for headers in doubled {
-        for case in one_each(cases(&user)).into_iter().filter(|case| !case.is_auth()) {
+        for case in one_each(cases(&user)).into_iter().filter(|case| !case.is_open()) {
             let (status, text) = raw(&running, &head(&case, &headers)).await;
             assert_eq!(status, 401, "{} {headers:?}: {text}", case.route);
         }

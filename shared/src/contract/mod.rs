@@ -4,6 +4,7 @@
 pub mod auth;
 pub mod date;
 pub mod github;
+pub mod health;
 pub mod neptun;
 pub mod openhands;
 mod problem;
@@ -83,6 +84,12 @@ impl Family {
             Self::OpenHands | Self::Neptun | Self::Auth | Self::Webhook => JSON,
         }
     }
+}
+
+/// The stable snake_case word for a failure, as the families that have one show it.
+#[must_use]
+pub fn code(failure: &Failure) -> &'static str {
+    problem::Problem::of(failure).code
 }
 
 /// An answer without a body.

@@ -8,6 +8,7 @@ use secrecy::SecretString;
 use super::{api_key, session};
 use crate::contract::Request;
 use crate::failure::{CredentialProblem, Failure};
+use crate::record::{CallerKind, Record};
 use crate::service::Service;
 use crate::store::{ApiKeyId, Session, UserId};
 
@@ -102,7 +103,7 @@ fn credential(headers: &HeaderMap) -> Result<Credential<'_>, Failure> {
 /// site; [`Failure`] when the table fails.
 pub async fn signed_in(service: &Service, request: &Request) -> Result<SignedIn, Failure> {
     match credential(request.headers())? {
-        Credential::ApiKey(key) | Credential::Bearer(key) => by_api_key(service, key).await,
+        Credential::ApiKey(key) | Credential::Bearer(key) => by_api_key(service, request, key).await,
         Credential::Nothing => by_session(service, request).await,
     }
 }
@@ -114,6 +115,7 @@ pub async fn signed_in(service: &Service, request: &Request) -> Result<SignedIn,
 pub async fn browser(service: &Service, request: &Request) -> Result<Option<Session>, Failure> {
     let session = session::of_request(service, request).await?;
     if session.is_some() {
+        Record::of(request).proved(CallerKind::Session);
         same_origin(service, request)?;
     }
     Ok(session)
@@ -130,13 +132,14 @@ pub async fn github(service: &Service, request: &Request) -> Result<GithubCaller
             let plausible =
                 !token.is_empty() && token.len() <= 1024 && token.bytes().all(|byte| byte.is_ascii_graphic());
             if plausible {
+                Record::of(request).proved(CallerKind::UserToken);
                 Ok(GithubCaller::UserToken(token.to_owned().into()))
             } else {
                 Err(Failure::Unauthenticated(CredentialProblem::Invalid))
             }
         }
         Credential::ApiKey(key) | Credential::Bearer(key) => {
-            by_api_key(service, key).await.map(GithubCaller::SignedIn)
+            by_api_key(service, request, key).await.map(GithubCaller::SignedIn)
         }
         Credential::Nothing => by_session(service, request).await.map(GithubCaller::SignedIn),
     }
@@ -154,20 +157,24 @@ pub async fn app(service: &Service, request: &Request) -> Result<AppCaller, Fail
                 return Err(Failure::Unauthenticated(CredentialProblem::Invalid));
             }
             match service.github_app.verify(token).await? {
-                Ok(()) => Ok(AppCaller::App),
+                Ok(()) => {
+                    Record::of(request).proved(CallerKind::App);
+                    Ok(AppCaller::App)
+                }
                 Err(reason) => Err(Failure::Unauthenticated(CredentialProblem::Jwt(reason))),
             }
         }
         Credential::ApiKey(key) | Credential::Bearer(key) => {
-            by_api_key(service, key).await.map(AppCaller::SignedIn)
+            by_api_key(service, request, key).await.map(AppCaller::SignedIn)
         }
         Credential::Nothing => by_session(service, request).await.map(AppCaller::SignedIn),
     }
 }
 
-async fn by_api_key(service: &Service, text: &str) -> Result<SignedIn, Failure> {
+async fn by_api_key(service: &Service, request: &Request, text: &str) -> Result<SignedIn, Failure> {
     let key =
         api_key::find(service, text).await?.ok_or(Failure::Unauthenticated(CredentialProblem::Invalid))?;
+    Record::of(request).proved(CallerKind::ApiKey);
     Ok(SignedIn { user: key.user_id, by: ProvedBy::ApiKey(key.id) })
 }
 
@@ -175,6 +182,7 @@ async fn by_session(service: &Service, request: &Request) -> Result<SignedIn, Fa
     let sent = session::cookie_values(request, &service.config.session.cookie_name).next().is_some();
     let problem = if sent { CredentialProblem::Invalid } else { CredentialProblem::Missing };
     let session = session::of_request(service, request).await?.ok_or(Failure::Unauthenticated(problem))?;
+    Record::of(request).proved(CallerKind::Session);
     same_origin(service, request)?;
     Ok(SignedIn { user: session.user_id.clone(), by: ProvedBy::Session(session) })
 }

@@ -16,6 +16,7 @@ use crate::provider::gitlab::Gitlab;
 use crate::provider::token::{AccessToken, TokenError, TokenSource};
 use crate::provider::upstream::Budget;
 use crate::provider::{CallError, ForbiddenReason, ProviderError, ProviderType};
+use crate::record::Record;
 use crate::service::Service;
 use crate::store::{ProviderToken, StoreError, TokenSlot, UserId};
 
@@ -51,6 +52,7 @@ pub struct LinkedToken {
     wanted: Wanted,
     any_host: bool,
     deadline: Instant,
+    record: Arc<Record>,
     current: Mutex<Option<Usable>>,
 }
 
@@ -59,9 +61,15 @@ impl LinkedToken {
     /// brought for another host is none here: the App, its installations and accounts are the configured host's.
     #[must_use]
     pub fn new(service: Arc<Service>, user: UserId, provider: ProviderType, budget: &Budget) -> Self {
-        let deadline = budget.deadline();
-        let wanted = Wanted::Usable(provider);
-        Self { service, user, wanted, any_host: false, deadline, current: Mutex::new(None) }
+        Self {
+            service,
+            user,
+            wanted: Wanted::Usable(provider),
+            any_host: false,
+            deadline: budget.deadline(),
+            record: budget.record().clone(),
+            current: Mutex::new(None),
+        }
     }
 
     /// The token of `user` at whatever host it is for. It must be sent to that host only, which
@@ -135,7 +143,12 @@ impl LinkedToken {
                 };
             }
             // On a task of its own: between the host's answer and our write nothing may be dropped.
-            let renewal = tokio::spawn(renew(self.service.clone(), self.user.clone(), row.clone()));
+            let renewal = tokio::spawn(renew(
+                self.service.clone(),
+                self.user.clone(),
+                row.clone(),
+                self.record.clone(),
+            ));
             let outcome = tokio::time::timeout_at(self.deadline, renewal)
                 .await
                 .map_err(|_| ProviderError::Timeout)?

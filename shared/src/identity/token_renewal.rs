@@ -17,6 +17,7 @@ use crate::provider::oauth::{OauthError, TokenGrant};
 use crate::provider::token::TokenError;
 use crate::provider::upstream::Budget;
 use crate::provider::{CallError, ProviderError, ProviderType};
+use crate::record::Record;
 use crate::service::Service;
 use crate::store::{AnswerOwner, Lease, ProviderToken, StoreError, TokenSlot, UserId};
 
@@ -45,6 +46,7 @@ pub(super) fn renew(
     service: Arc<Service>,
     user: UserId,
     seen: ProviderToken,
+    record: Arc<Record>,
 ) -> BoxFuture<'static, Result<Renewal, TokenError>> {
     Box::pin(async move {
         let slot = seen.slot();
@@ -53,7 +55,7 @@ pub(super) fn renew(
         if !service.table.take_lease(&user, slot, &lease, service.clock.unix()).await? {
             return Ok(Renewal::Wait);
         }
-        let outcome = renew_as_holder(&service, &user, &seen).await;
+        let outcome = renew_as_holder(&service, &user, &seen, record).await;
         if let Err(error) = service.table.give_back_lease(&user, slot, &lease).await {
             tracing::warn!(%error, "a lease was not given back; it ends by itself");
         }
@@ -65,12 +67,13 @@ async fn renew_as_holder(
     service: &Arc<Service>,
     user: &UserId,
     seen: &ProviderToken,
+    record: Arc<Record>,
 ) -> Result<Renewal, TokenError> {
     let row = service.table.provider_token(user, seen.slot()).await?.ok_or(TokenError::NotLinked)?;
     if row.version != seen.version {
         return Ok(Renewal::Look);
     }
-    let budget = Budget::new(Instant::now() + RENEWAL, 1);
+    let budget = Budget::new(Instant::now() + RENEWAL, 1).noted_in(record);
     if row.brokered {
         renew_at_broker(service, user, &row, &budget).await
     } else {

@@ -2,7 +2,6 @@
 //! time limits, retries, redirects, body sizes, how many at once. What is called is the providers' business.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable};
@@ -14,6 +13,7 @@ use tokio::time::Instant;
 use url::Url;
 
 use super::{ProviderError, ProviderType};
+use crate::record::{CallUnderWay, Record};
 
 /// Time to connect to a host (DESIGN 5).
 const CONNECT: Duration = Duration::from_secs(3);
@@ -85,11 +85,12 @@ pub fn http_client(extra_ca: &[CertificateDer<'static>]) -> Result<reqwest::Clie
         .map_err(|error| ClientError::Build(error.without_url().to_string()))
 }
 
-/// What one request of ours may spend on hosts: time, and calls at once to each of them.
+/// What one request of ours may spend on hosts: time, and calls at once to each of them. What it has spent is
+/// noted in the request's record.
 #[derive(Debug)]
 pub struct Budget {
     deadline: Instant,
-    calls: AtomicU64,
+    record: Arc<Record>,
     permits: [Semaphore; ProviderType::ALL.len()],
 }
 
@@ -99,15 +100,27 @@ impl Budget {
     pub fn new(deadline: Instant, concurrency: usize) -> Self {
         Self {
             deadline,
-            calls: AtomicU64::new(0),
+            record: Arc::default(),
             permits: std::array::from_fn(|_| Semaphore::new(concurrency)),
         }
     }
 
-    /// How many calls were made, each try counted.
+    /// The same budget, noted there.
     #[must_use]
-    pub fn calls(&self) -> u64 {
-        self.calls.load(Ordering::Relaxed)
+    pub fn noted_in(self, record: Arc<Record>) -> Self {
+        Self { record, ..self }
+    }
+
+    /// The same budget, and it ends then.
+    #[must_use]
+    pub fn ending(self, deadline: Instant) -> Self {
+        Self { deadline, ..self }
+    }
+
+    /// The record of the request that spends this.
+    #[must_use]
+    pub const fn record(&self) -> &Arc<Record> {
+        &self.record
     }
 
     /// When the whole request must be answered.
@@ -256,7 +269,7 @@ impl Upstream {
             .acquire()
             .await
             .map_err(|_| failed(ProviderError::Timeout, false))?;
-        budget.calls.fetch_add(1, Ordering::Relaxed);
+        let mut under_way = budget.record.begin(provider, budget.deadline);
         let mut request = self
             .http
             .request(call.method.clone(), call.url.clone())
@@ -265,21 +278,23 @@ impl Upstream {
         if let Some(body) = &call.body {
             request = request.body(body.clone());
         }
-        let send_failed = |error: &reqwest::Error| {
+        let send_failed = |error: &reqwest::Error, under_way: &mut CallUnderWay<'_>| {
+            under_way.unanswered();
             let retry = error.is_connect() || (call.method == Method::GET && !error.is_timeout());
             failed(
                 if error.is_timeout() { ProviderError::Timeout } else { ProviderError::Unreachable },
                 retry,
             )
         };
-        let mut response = request.send().await.map_err(|error| send_failed(&error))?;
+        let mut response = request.send().await.map_err(|error| send_failed(&error, &mut under_way))?;
+        under_way.answered(response.status(), id_of(&response));
         if redirected == Redirected::Refused && *response.url() != call.url {
             // Which of the redirects it was, the client does not tell.
             return Err(failed(ProviderError::BadResponse { status: StatusCode::FOUND.as_u16() }, false));
         }
         let status = response.status();
         let mut body = BytesMut::new();
-        while let Some(chunk) = response.chunk().await.map_err(|error| send_failed(&error))? {
+        while let Some(chunk) = response.chunk().await.map_err(|error| send_failed(&error, &mut under_way))? {
             if body.len() + chunk.len() > MAX_BODY {
                 tracing::warn!(provider = provider.as_str(), "a host's body is over the limit");
                 return Err(failed(ProviderError::BadResponse { status: status.as_u16() }, false));
@@ -303,6 +318,11 @@ impl Upstream {
             tracing::debug!(error = %error.without_url(), "no connection ahead of the first call");
         }
     }
+}
+
+/// GitHub's id of a call, by which its support finds it.
+fn id_of(response: &reqwest::Response) -> Option<&str> {
+    response.headers().get("x-github-request-id")?.to_str().ok()
 }
 
 #[cfg(test)]

@@ -10,8 +10,10 @@ use lambda_runtime::{Context, Diagnostic, LambdaEvent};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
+use super::work::{Ended, Work};
 use super::{StartError, crate_of, start};
 use crate::failure::Failure;
+use crate::provider::upstream::Budget;
 use crate::service::{LONGEST, Needs, Service, time_left};
 
 /// What a schedule says when it invokes a function: `{"full": true}`, alone or as the `detail` of an event of
@@ -41,22 +43,34 @@ impl From<Option<Payload>> for Scheduled {
     }
 }
 
-/// Runs a function that a schedule invokes, until Lambda ends it. The handler is told when it has to be done:
-/// a second before its invocation is ended. A failure fails the invocation, so that Lambda counts an error.
+/// Runs a function that a schedule invokes, until Lambda ends it. The handler is told what it may spend: until a
+/// second before its invocation is ended. A failure fails the invocation, so that Lambda counts an error. What was
+/// done or why not is one line of the log.
 ///
 /// # Errors
 /// [`StartError`]: printed as one line, it tells the operator what to set.
 pub fn run_scheduled<H, F, T>(needs: Needs, handler: H) -> Result<(), StartError>
 where
-    H: Fn(Arc<Service>, Scheduled, Instant) -> F,
+    H: Fn(Arc<Service>, Scheduled, Budget) -> F,
     F: Future<Output = Result<T, Failure>>,
-    T: Serialize,
+    T: Serialize + fmt::Debug,
 {
-    start(crate_of::<H>(), needs, |service| {
+    let function = crate_of::<H>();
+    start(function, needs, |service| {
         lambda_runtime::run(lambda_runtime::service_fn(move |event: LambdaEvent<Scheduled>| {
-            let deadline = deadline(&event.context, SystemTime::now());
-            let done = handler(service.clone(), event.payload, deadline);
-            async move { done.await.map_err(|failure| Failed { request_id: event.context.request_id, failure }) }
+            let LambdaEvent { payload, context, .. } = event;
+            let deadline = deadline(&context, SystemTime::now());
+            let work = Work::begin(&service, "run", function, Some(&context))
+                .known_as(None, Some(context.request_id));
+            let budget = service.budget_until(deadline).noted_in(Arc::clone(work.record()));
+            let service = Arc::clone(&service);
+            let done = handler(Arc::clone(&service), payload, budget);
+            async move {
+                let result = Work::run(done).await;
+                let summary = result.as_ref().ok().map(|summary| format!("{summary:?}"));
+                work.end(&service, &Ended { summary, failure: result.as_ref().err(), status: None });
+                result.map_err(Failed)
+            }
         }))
     })
 }
@@ -65,21 +79,13 @@ fn deadline(context: &Context, now: SystemTime) -> Instant {
     Instant::now() + time_left(Some(context.deadline()), now).unwrap_or(LONGEST)
 }
 
-/// A failed invocation. The runtime logs it once, by `Debug`, and tells Lambda why it failed.
-struct Failed {
-    request_id: String,
-    failure: Failure,
-}
-
-impl fmt::Debug for Failed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "invocation {} failed: {}", self.request_id, self.failure)
-    }
-}
+/// A failed invocation, as Lambda is told of it.
+#[derive(Debug)]
+struct Failed(Failure);
 
 impl From<Failed> for Diagnostic {
     fn from(failed: Failed) -> Self {
-        Self { error_type: "Failure".to_owned(), error_message: failed.failure.to_string() }
+        Self { error_type: "Failure".to_owned(), error_message: failed.0.to_string() }
     }
 }
 
@@ -147,13 +153,9 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_is_told_in_its_own_words_and_logged_with_the_invocation() {
-        let failed = || Failed {
-            request_id: "8476a536".to_owned(),
-            failure: Failure::Unavailable("DynamoDB: ThrottlingException".to_owned()),
-        };
+    fn a_failure_is_told_in_its_own_words() {
+        let failed = Failed(Failure::Unavailable("DynamoDB: ThrottlingException".to_owned()));
         let text = "temporarily unavailable: DynamoDB: ThrottlingException";
-        assert_eq!(format!("{:?}", failed()), format!("invocation 8476a536 failed: {text}"));
-        assert_eq!(Diagnostic::from(failed()).error_message, text);
+        assert_eq!(Diagnostic::from(failed).error_message, text);
     }
 }

@@ -73,7 +73,7 @@ pub enum LinkOutcome {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Finder {
+pub(super) struct Finder {
     user_id: UserId,
 }
 

@@ -135,7 +135,7 @@ impl RepositoryList {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Chunk {
+pub(super) struct Chunk {
     #[serde(with = "serde_bytes")]
     bytes: Vec<u8>,
 }

@@ -170,7 +170,7 @@ struct Stored<'a> {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Pointer {
+pub(super) struct Pointer {
     user_id: UserId,
 }
 
@@ -204,7 +204,7 @@ fn put(known: &KnownInstallation, only: Only) -> Result<Write, StoreError> {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Mark {
+pub(super) struct Mark {
     installation_id: u64,
 }
 

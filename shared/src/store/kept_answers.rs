@@ -54,7 +54,7 @@ const MARK_SECONDS: i64 = 2 * 24 * 3600;
 
 /// When all answers were forgotten last.
 #[derive(Serialize, Deserialize)]
-struct Forgotten {
+pub(super) struct Forgotten {
     forgotten_at: i64,
     expires_at: i64,
 }

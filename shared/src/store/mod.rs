@@ -2,16 +2,20 @@
 //! Items that belong together are written together; every overwrite is conditional.
 
 mod api_keys;
+mod conditions;
 mod counters;
 mod deliveries;
 mod identities;
 mod installation_repositories;
 mod installations;
 mod kept_answers;
+pub mod kinds;
 mod leases;
 mod mapping;
 mod provider_tokens;
 mod reconciliation;
+#[cfg(test)]
+mod released_items;
 mod sessions;
 mod sign_ins;
 mod table;

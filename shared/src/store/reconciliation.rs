@@ -68,13 +68,13 @@ impl Redelivery {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Held {
+pub(super) struct Held {
     holder: String,
     held_until: i64,
 }
 
 #[derive(Serialize, Deserialize)]
-struct SweptPage {
+pub(super) struct SweptPage {
     ids: Vec<u64>,
     expires_at: i64,
 }

@@ -1,18 +1,20 @@
 //! The table itself: keys, single reads, queries, conditional writes and transactions.
 //! What the items mean is in the modules beside this one.
 
+mod transactions;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
-use aws_sdk_dynamodb::types::{
-    AttributeValue, ConditionCheck, Delete, KeysAndAttributes, Put, ReturnValue, Select, TransactWriteItem,
-    Update,
-};
+use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, ReturnValue, Select};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+
+use super::conditions::expression;
+pub(super) use super::conditions::{Changes, Only};
+use super::kinds;
 
 /// What one transaction may hold (DynamoDB's limit).
 pub(super) const TRANSACTION: usize = 100;
@@ -20,6 +22,11 @@ pub(super) const TRANSACTION: usize = 100;
 const BATCH: usize = 100;
 /// The index.
 const INDEX: &str = "gsi1";
+/// The form in which this version writes items. Whoever changes what an item means, so that older code would misread
+/// it, counts this up; the code reads every form from 1 on (`shared/fixtures/items/README.md`).
+const SCHEMA: u32 = 1;
+/// The attribute that says in which form an item is written; without it, in the first.
+const SCHEMA_ATTRIBUTE: &str = "v";
 
 pub(super) type Item = HashMap<String, AttributeValue>;
 
@@ -44,6 +51,16 @@ pub enum StoreError {
         kind: String,
         /// What serde says; names fields, not values.
         reason: String,
+    },
+    /// An item is of a form that only a later version of this service knows.
+    #[error(
+        "an item of kind {kind} was written by a newer version: its schema is {schema}, and this version knows {SCHEMA}"
+    )]
+    Newer {
+        /// The kind, from its sort key.
+        kind: String,
+        /// The schema that it has.
+        schema: u32,
     },
 }
 
@@ -71,56 +88,6 @@ impl Key {
     }
 }
 
-/// When a write is allowed to happen.
-#[derive(Clone, Debug)]
-pub(super) enum Only {
-    /// The key is free.
-    IfAbsent,
-    /// The key is taken.
-    IfPresent,
-    /// This attribute has this value.
-    IfEquals(&'static str, AttributeValue),
-    /// All of these attributes have these values, or are not there.
-    IfAllEqual(Vec<(&'static str, Option<AttributeValue>)>),
-    /// The key is free, or the number in this attribute is less than this.
-    IfAbsentOrLess(&'static str, i64),
-    /// Whatever is there: for items whose old value does not matter.
-    Always,
-}
-
-impl Only {
-    fn expression(self) -> (Option<String>, Option<HashMap<String, String>>, Option<Item>) {
-        let attribute = |name: &str| Some(HashMap::from([("#condition".to_owned(), name.to_owned())]));
-        let value = |value| Some(HashMap::from([(":condition".to_owned(), value)]));
-        match self {
-            Self::Always => (None, None, None),
-            Self::IfAbsent => (Some("attribute_not_exists(pk)".to_owned()), None, None),
-            Self::IfPresent => (Some("attribute_exists(pk)".to_owned()), None, None),
-            Self::IfEquals(name, wanted) => {
-                (Some("#condition = :condition".to_owned()), attribute(name), value(wanted))
-            }
-            Self::IfAllEqual(wanted) => {
-                let numbered = || wanted.iter().enumerate();
-                let equal: Vec<_> = numbered()
-                    .map(|(index, (_, value))| match value {
-                        Some(_) => format!("#c{index} = :c{index}"),
-                        None => format!("attribute_not_exists(#c{index})"),
-                    })
-                    .collect();
-                let names = numbered().map(|(index, (name, _))| (format!("#c{index}"), (*name).to_owned()));
-                let values =
-                    numbered().filter_map(|(index, (_, value))| Some((format!(":c{index}"), value.clone()?)));
-                (Some(equal.join(" AND ")), Some(names.collect()), Some(values.collect()))
-            }
-            Self::IfAbsentOrLess(name, bound) => (
-                Some("attribute_not_exists(pk) OR #condition < :condition".to_owned()),
-                attribute(name),
-                value(number(bound)),
-            ),
-        }
-    }
-}
-
 /// One part of a transaction.
 #[derive(Clone, Debug)]
 pub(super) enum Write {
@@ -132,47 +99,10 @@ pub(super) enum Write {
     Check(Key, Only),
 }
 
-/// What becomes of an item's attributes: a value, or gone.
-pub(super) type Changes = Vec<(&'static str, Option<AttributeValue>)>;
-
 impl Write {
     /// Puts `row` under `key`.
     pub(super) fn put(key: &Key, row: &impl Serialize, only: Only) -> Result<Self, StoreError> {
         Ok(Self::Put(to_item(key, row)?, only))
-    }
-}
-
-struct UpdateExpression {
-    text: String,
-    condition: Option<String>,
-    names: HashMap<String, String>,
-    values: Option<Item>,
-}
-
-/// The expressions of an update and of its condition.
-fn expression(changes: Changes, only: Only) -> UpdateExpression {
-    let (condition, names, values) = only.expression();
-    let (mut names, mut values) = (names.unwrap_or_default(), values.unwrap_or_default());
-    let (mut set, mut gone) = (Vec::new(), Vec::new());
-    for (index, (name, value)) in changes.into_iter().enumerate() {
-        names.insert(format!("#a{index}"), name.to_owned());
-        match value {
-            Some(value) => {
-                set.push(format!("#a{index} = :v{index}"));
-                values.insert(format!(":v{index}"), value);
-            }
-            None => gone.push(format!("#a{index}")),
-        }
-    }
-    let clause = |word: &str, parts: &[String]| {
-        if parts.is_empty() { String::new() } else { format!("{word} {} ", parts.join(", ")) }
-    };
-    UpdateExpression {
-        text: clause("SET", &set) + &clause("REMOVE", &gone),
-        condition,
-        names,
-        // DynamoDB refuses an empty map.
-        values: Some(values).filter(|values| !values.is_empty()),
     }
 }
 
@@ -189,17 +119,33 @@ pub(super) fn to_item(key: &Key, row: &impl Serialize) -> Result<Item, StoreErro
     // DynamoDB stores NULL as a value; an absent optional is simply not there.
     item.retain(|_, value| !value.is_null());
     item.extend(key.attributes());
+    item.insert(SCHEMA_ATTRIBUTE.to_owned(), number(SCHEMA.into()));
+    debug_assert!(kinds::kind_of(&key.pk, &key.sk).is_some(), "kinds.rs does not know items like {}", key.sk);
     Ok(item)
 }
 
 pub(super) fn from_item<T: DeserializeOwned>(item: Item) -> Result<T, StoreError> {
     let sk = item.get("sk").and_then(|value| value.as_s().ok()).cloned().unwrap_or_default();
+    known_schema(&sk, &item)?;
     serde_dynamo::from_item(item).map_err(|error| damaged(&sk, &error))
 }
 
-fn damaged(sk: &str, error: &serde_dynamo::Error) -> StoreError {
-    let kind = sk.split('#').next().unwrap_or_default().to_owned();
-    StoreError::Damaged { kind, reason: error.to_string() }
+/// An item of a later form is not guessed at: what it means may have changed, whatever its attributes are called.
+fn known_schema(sk: &str, item: &Item) -> Result<(), StoreError> {
+    let Some(value) = item.get(SCHEMA_ATTRIBUTE) else { return Ok(()) };
+    match value.as_n().map(|number| number.parse::<u32>()) {
+        Ok(Ok(schema)) if schema <= SCHEMA => Ok(()),
+        Ok(Ok(schema)) => Err(StoreError::Newer { kind: first_word(sk), schema }),
+        _ => Err(damaged(sk, &"its schema is no number")),
+    }
+}
+
+fn damaged(sk: &str, error: &impl std::fmt::Display) -> StoreError {
+    StoreError::Damaged { kind: first_word(sk), reason: error.to_string() }
+}
+
+fn first_word(sk: &str) -> String {
+    sk.split('#').next().unwrap_or_default().to_owned()
 }
 
 fn failed<E: ProvideErrorMetadata, R>(operation: &'static str) -> impl Fn(SdkError<E, R>) -> StoreError {
@@ -437,21 +383,22 @@ impl Table {
             .update_item()
             .table_name(&*self.name)
             .set_key(Some(key.attributes()))
-            .update_expression("ADD #attribute :by")
+            // The one update that may make an item.
+            .update_expression("SET #schema = if_not_exists(#schema, :schema) ADD #attribute :by")
+            .expression_attribute_names("#schema", SCHEMA_ATTRIBUTE)
+            .expression_attribute_values(":schema", number(SCHEMA.into()))
             .expression_attribute_names("#attribute", attribute)
             .expression_attribute_values(":by", number(by))
             .return_values(ReturnValue::UpdatedNew)
             .send()
             .await
             .map_err(failed("UpdateItem"))?;
-        answer
-            .attributes
-            .as_ref()
-            .and_then(|attributes| attributes.get(attribute)?.as_n().ok()?.parse().ok())
-            .ok_or_else(|| StoreError::Damaged {
-                kind: key.sk.clone(),
-                reason: format!("{attribute} is no number"),
-            })
+        let attributes = answer.attributes.unwrap_or_default();
+        known_schema(&key.sk, &attributes)?;
+        attributes
+            .get(attribute)
+            .and_then(|value| value.as_n().ok()?.parse().ok())
+            .ok_or_else(|| damaged(&key.sk, &format_args!("{attribute} is no number")))
     }
 
     /// Sets attributes of an item that is there.
@@ -473,92 +420,7 @@ impl Table {
         let changes = attributes.iter().map(|(name, value)| (*name, Some(value.clone()))).collect();
         self.write(Write::Update(key.clone(), changes, only)).await
     }
-
-    /// All writes or none. [`StoreError::Conflict`] when a condition does not hold or another transaction
-    /// is at the same items.
-    pub(super) async fn transact(&self, writes: Vec<Write>) -> Result<(), StoreError> {
-        debug_assert!(writes.len() <= TRANSACTION, "a transaction holds at most 100 writes");
-        let mut items = Vec::with_capacity(writes.len());
-        for write in writes {
-            items.push(self.transact_item(write)?);
-        }
-        let sent = self.client.transact_write_items().set_transact_items(Some(items)).send().await;
-        match sent {
-            Ok(_) => Ok(()),
-            Err(error) => match error.as_service_error() {
-                Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => {
-                    let reasons = cancelled.cancellation_reasons();
-                    let other = reasons.iter().filter_map(|reason| reason.code()).find(|code| {
-                        !matches!(*code, "None" | "ConditionalCheckFailed" | "TransactionConflict")
-                    });
-                    Err(match other {
-                        None => StoreError::Conflict,
-                        Some(code) => StoreError::Unavailable {
-                            operation: "TransactWriteItems",
-                            reason: code.to_owned(),
-                        },
-                    })
-                }
-                _ => Err(failed("TransactWriteItems")(error)),
-            },
-        }
-    }
-
-    fn transact_item(&self, write: Write) -> Result<TransactWriteItem, StoreError> {
-        let unbuilt = |error: aws_sdk_dynamodb::error::BuildError| StoreError::Unavailable {
-            operation: "TransactWriteItems",
-            reason: error.to_string(),
-        };
-        Ok(match write {
-            Write::Put(item, only) => {
-                let (condition, names, values) = only.expression();
-                let put = Put::builder()
-                    .table_name(&*self.name)
-                    .set_item(Some(item))
-                    .set_condition_expression(condition)
-                    .set_expression_attribute_names(names)
-                    .set_expression_attribute_values(values)
-                    .build()
-                    .map_err(unbuilt)?;
-                TransactWriteItem::builder().put(put).build()
-            }
-            Write::Delete(key, only) => {
-                let (condition, names, values) = only.expression();
-                let delete = Delete::builder()
-                    .table_name(&*self.name)
-                    .set_key(Some(key.attributes()))
-                    .set_condition_expression(condition)
-                    .set_expression_attribute_names(names)
-                    .set_expression_attribute_values(values)
-                    .build()
-                    .map_err(unbuilt)?;
-                TransactWriteItem::builder().delete(delete).build()
-            }
-            Write::Update(key, changes, only) => {
-                let update = expression(changes, only);
-                let update = Update::builder()
-                    .table_name(&*self.name)
-                    .set_key(Some(key.attributes()))
-                    .update_expression(update.text)
-                    .set_condition_expression(update.condition)
-                    .set_expression_attribute_names(Some(update.names))
-                    .set_expression_attribute_values(update.values)
-                    .build()
-                    .map_err(unbuilt)?;
-                TransactWriteItem::builder().update(update).build()
-            }
-            Write::Check(key, only) => {
-                let (condition, names, values) = only.expression();
-                let check = ConditionCheck::builder()
-                    .table_name(&*self.name)
-                    .set_key(Some(key.attributes()))
-                    .set_condition_expression(condition)
-                    .set_expression_attribute_names(names)
-                    .set_expression_attribute_values(values)
-                    .build()
-                    .map_err(unbuilt)?;
-                TransactWriteItem::builder().condition_check(check).build()
-            }
-        })
-    }
 }
+
+#[cfg(test)]
+mod tests;

@@ -84,12 +84,13 @@ impl From<StoreError> for Stopped {
 
 type Step = Result<(), Stopped>;
 
-/// One run that ends before `deadline`. Every repair is conditional on what it repairs, so that webhooks
+/// One run that ends before the budget's deadline. Every repair is conditional on what it repairs, so that webhooks
 /// and other runs may come in between; the lease only saves calls.
 ///
 /// # Errors
 /// [`Failure`] when GitHub or the table fails; what was done until then is done, and the next run goes on.
-pub async fn run(service: &Service, full: bool, deadline: Instant) -> Result<Summary, Failure> {
+pub async fn run(service: &Service, full: bool, budget: Budget) -> Result<Summary, Failure> {
+    let deadline = budget.deadline();
     let end = deadline.checked_sub(RESERVE).unwrap_or(deadline);
     let now = service.clock.unix();
     let holder = format!("{:032x}", u128::from_be_bytes(random()?));
@@ -101,12 +102,12 @@ pub async fn run(service: &Service, full: bool, deadline: Instant) -> Result<Sum
     }
     let mut run = Run {
         service,
-        budget: Budget::new(end, service.config.upstream.concurrency),
+        budget: budget.ending(end),
         state: ReconcileState::default(),
         summary: Summary { run: "changes", ..Summary::default() },
     };
     let result = run.steps(full).await;
-    run.summary.github_calls = run.budget.calls();
+    run.summary.github_calls = run.budget.record().so_far().calls();
     let given_back = service.table.give_back_reconcile_lease(&holder).await;
     run.count();
     match result {

@@ -70,6 +70,7 @@ impl Bitbucket {
         let mut call = token_call(url, fields);
         let credentials = format!("{}:{}", client.client_id, client.client_secret.expose_secret());
         call.headers.insert(AUTHORIZATION, basic(&credentials)?);
+        budget.record().token_request(ProviderType::Bitbucket);
         let answer = self.upstream.call(ProviderType::Bitbucket, &call, budget).await?;
         self.read_grant(&answer, invalid_grant)
     }

@@ -12,11 +12,11 @@ use super::discovery::ClientAuth;
 use super::id_token::{Expected, IdentityClaims};
 use super::kept::Asker;
 use super::{EnterpriseSso, SsoClient, SsoError, TokenProblem, classify};
-use crate::provider::ProviderError;
 use crate::provider::authorized::basic;
 use crate::provider::field::value;
 use crate::provider::oauth::{self, OauthError, TokenGrant, host_time, token_call};
 use crate::provider::upstream::{Answer, Budget, Call};
+use crate::provider::{ProviderError, ProviderType};
 
 /// What a sign-in gave.
 #[derive(Clone, Debug)]
@@ -131,6 +131,7 @@ impl EnterpriseSso {
     ) -> Result<(TokenGrant, Option<SecretString>), OauthError> {
         let discovery = self.discovery(client, Asker::User, budget).await?;
         let call = authenticated(client, discovery.token_auth, discovery.token_endpoint.clone(), fields)?;
+        budget.record().token_request(ProviderType::EnterpriseSso);
         let answer = self.ask(&call, budget).await?;
         self.read_grant(&answer, invalid_grant)
     }

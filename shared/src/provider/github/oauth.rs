@@ -77,6 +77,7 @@ impl Github {
 
     async fn grant(&self, fields: &[(&str, &str)], budget: &Budget) -> Result<TokenGrant, OauthError> {
         let call = token_call(endpoint(&self.host.web, &["login", "oauth", "access_token"]), fields);
+        budget.record().token_request(ProviderType::Github);
         let answer = self.upstream.call(ProviderType::Github, &call, budget).await?;
         self.read_grant(&answer)
     }

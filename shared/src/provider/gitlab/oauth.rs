@@ -91,6 +91,7 @@ impl Gitlab {
         budget: &Budget,
     ) -> Result<TokenGrant, OauthError> {
         let call = token_call(endpoint(&self.host.base, &["oauth", "token"]), fields);
+        budget.record().token_request(ProviderType::Gitlab);
         let answer = self.upstream.call(ProviderType::Gitlab, &call, budget).await?;
         self.read_grant(&answer, bad_grant)
     }
