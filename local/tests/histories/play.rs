@@ -221,7 +221,7 @@ impl Play {
         if self.down {
             return;
         }
-        let service = self.running.stack.service.clone();
+        let service = self.running.stack.functions["reconcile"].clone();
         let deadline = Instant::now() + Duration::from_secs(60);
         let summary = reconcile::handle(service, Scheduled { full }, deadline).await.expect("GitHub answers");
         assert!(summary.finished && summary.run != "none", "{summary:?}");
