@@ -79,6 +79,12 @@ impl Access {
         self.lock().refused.clone()
     }
 
+    /// The same, and forgets it: for tests of the refusals themselves.
+    #[must_use]
+    pub fn take_refused(&self) -> Vec<String> {
+        std::mem::take(&mut self.lock().refused)
+    }
+
     /// Whether the function may make this call; if not, why.
     fn decide(&self, function: &str, target: &str, body: &[u8]) -> Result<(), String> {
         let mut rights = self.lock();
