@@ -133,7 +133,8 @@ async fn deliver(stack: &Stack, name: &str, some: Vec<SignedDelivery>) -> Durati
     hook.reset();
     let started = Instant::now();
     for delivery in some {
-        let answer = github_webhook::handle(stack.service.clone(), request(delivery)).await;
+        let answer =
+            github_webhook::handle(stack.functions["github-webhook"].clone(), request(delivery)).await;
         assert!(answer.status().is_success(), "{answer:?}");
     }
     let spent = started.elapsed();
@@ -224,7 +225,7 @@ async fn reconcile(stack: &Stack, full: bool, name: &str) {
     let started = Instant::now();
     let deadline = tokio::time::Instant::now() + Duration::from_secs(300);
     let budget = stack.service.budget_until(deadline);
-    let summary = reconcile::handle(stack.service.clone(), Scheduled { full }, budget).await;
+    let summary = reconcile::handle(stack.functions["reconcile"].clone(), Scheduled { full }, budget).await;
     let summary = summary.expect("GitHub answers");
     assert!(summary.finished, "{summary:?}");
     println!(

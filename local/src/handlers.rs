@@ -13,26 +13,30 @@ use crate::gateway::Handler;
 /// Every function's handler by its folder's name, all over one service.
 #[must_use]
 pub fn all(service: &Arc<Service>) -> HashMap<String, Handler> {
-    [
-        ("connections", mounted(service, connections::handle)),
-        ("github-installations", mounted(service, github_installations::handle)),
-        ("github-user-installation", mounted(service, github_user_installation::handle)),
-        ("github-webhook", mounted(service, github_webhook::handle)),
-        ("mapped-installations", mounted(service, mapped_installations::handle)),
-        ("sign-in", mounted(service, sign_in::handle)),
-        ("user-installations", mounted(service, user_installations::handle)),
-        ("user-repositories", mounted(service, user_repositories::handle)),
-        ("web", mounted(service, web::handle)),
-    ]
-    .map(|(name, handler)| (name.to_owned(), handler))
-    .into()
+    each_over(|_| Arc::clone(service))
 }
 
-fn mounted<H, F>(service: &Arc<Service>, handle: H) -> Handler
+/// Every function's handler by its folder's name, each over the service that it is given.
+#[must_use]
+pub fn each_over(service_of: impl Fn(&str) -> Arc<Service>) -> HashMap<String, Handler> {
+    let all: [(&str, fn(Arc<Service>) -> Handler); 9] = [
+        ("connections", |service| mounted(service, connections::handle)),
+        ("github-installations", |service| mounted(service, github_installations::handle)),
+        ("github-user-installation", |service| mounted(service, github_user_installation::handle)),
+        ("github-webhook", |service| mounted(service, github_webhook::handle)),
+        ("mapped-installations", |service| mounted(service, mapped_installations::handle)),
+        ("sign-in", |service| mounted(service, sign_in::handle)),
+        ("user-installations", |service| mounted(service, user_installations::handle)),
+        ("user-repositories", |service| mounted(service, user_repositories::handle)),
+        ("web", |service| mounted(service, web::handle)),
+    ];
+    all.into_iter().map(|(name, mount)| (name.to_owned(), mount(service_of(name)))).collect()
+}
+
+fn mounted<H, F>(service: Arc<Service>, handle: H) -> Handler
 where
     H: Fn(Arc<Service>, Request) -> F + Send + Sync + 'static,
     F: Future<Output = Response> + Send + 'static,
 {
-    let service = Arc::clone(service);
     Arc::new(move |request| Box::pin(handle(Arc::clone(&service), request)))
 }

@@ -17,6 +17,7 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+use crate::aws::access::Access;
 use crate::aws::dynamodb::{DynamoDb, DynamoDbError};
 use crate::aws::secrets_manager::{Secrets, SecretsManager};
 use crate::data_folder::FunctionSettings;
@@ -149,8 +150,12 @@ pub enum StackError {
 pub struct Stack {
     /// Where the gateway answers.
     pub url: String,
-    /// The service behind the handlers.
+    /// A service with the rights of whoever has started the stack; no handler works with it.
     pub service: Arc<Service>,
+    /// Each function's own service, with the rights that `template.yaml` gives it, by the folder's name.
+    pub functions: BTreeMap<String, Arc<Service>>,
+    /// Who may do what in the table and with the secrets, and what the functions have done.
+    pub access: Access,
     /// The settings that a function needs to work against this stack.
     pub settings: FunctionSettings,
     /// The embedded DynamoDB.
@@ -180,13 +185,15 @@ impl Stack {
 
         // Beside the gateway's, so that addresses stay the same from run to run; else any free one.
         let beside = |step: u16| options.port.checked_add(step).filter(|_| options.port != 0);
-        let dynamodb =
-            DynamoDb::start(nearby_listener(beside(2)).await?, options.database.as_deref()).await?;
+        let access = Access::default();
+        let listener = nearby_listener(beside(2)).await?;
+        let dynamodb = DynamoDb::start(listener, options.database.as_deref(), access.clone()).await?;
         dynamodb.create_table(TABLE, &template.table)?;
 
         let secrets = Secrets::new(options.clock.clone());
         secrets.set(TOKEN_KEYS_SECRET, &options.token_keys);
-        let secrets_manager = SecretsManager::start(nearby_listener(beside(3)).await?, secrets.clone())?;
+        let listener = nearby_listener(beside(3)).await?;
+        let secrets_manager = SecretsManager::start(listener, secrets.clone(), access.clone())?;
 
         let mut settings = base_settings(&url, &dynamodb, &secrets_manager);
         let github = match options.github {
@@ -232,7 +239,13 @@ impl Stack {
 
         let config = Config::from_lookup(|name| settings.get(name).cloned())?;
         let service = Service::new(config, options.clock.clone())?;
-        let gateway = Gateway::new(&template.routes, handlers::all(&service))?
+        let mut functions = BTreeMap::new();
+        for name in template.functions.keys() {
+            functions.insert(name.clone(), service_of(name, &settings, &options.clock)?);
+        }
+        restrict(&access, &template, &settings);
+        let of = |name: &str| functions.get(name).unwrap_or(&service).clone();
+        let gateway = Gateway::new(&template.routes, handlers::each_over(of))?
             .with_functions(&template.functions)
             .with_clock(options.clock);
         let (stop, stopped) = oneshot::channel::<()>();
@@ -240,6 +253,8 @@ impl Stack {
         Ok(Self {
             url,
             service,
+            functions,
+            access,
             settings,
             dynamodb,
             secrets_manager,
@@ -283,6 +298,38 @@ impl Stack {
         }
         self.secrets_manager.stop().await;
         self.dynamodb.stop().await;
+    }
+}
+
+/// A function's own service, which has the function's rights in the stack of these settings: its access key
+/// id is the function's name.
+///
+/// # Errors
+/// [`StackError`], when a setting is wrong.
+pub fn service_of(
+    function: &str,
+    settings: &FunctionSettings,
+    clock: &Clock,
+) -> Result<Arc<Service>, StackError> {
+    let config = Config::from_lookup(|name| match name {
+        "AWS_ACCESS_KEY_ID" => Some(function.to_owned()),
+        name => settings.get(name).cloned(),
+    })?;
+    Ok(Service::new(config, clock.clone())?)
+}
+
+/// Gives the functions the rights that the template gives them.
+fn restrict(access: &Access, template: &Template, settings: &FunctionSettings) {
+    if let Some(name) = settings.get("TABLE_NAME") {
+        access.name_table(name, &template.table);
+    }
+    for (resource, variable) in &template.secret_variables {
+        if let Some(id) = settings.get(variable) {
+            access.name_secret(id, resource);
+        }
+    }
+    for (name, function) in &template.functions {
+        access.restrict(name, function.policy.clone());
     }
 }
 

@@ -1,12 +1,15 @@
-//! What `template.yaml` says about routes, functions and the table, so that nothing here repeats it.
-//! Policies, parameters and alarms are CloudFormation's business and are not read.
+//! What `template.yaml` says about routes, functions, their rights and the table, so that nothing here repeats it.
+//! Parameters and alarms are CloudFormation's business and are not read.
 
 mod parts;
+pub mod policies;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::Value;
+
+use policies::Policy;
 
 /// The template as it was when this program was compiled.
 pub const EMBEDDED: &str = include_str!("../../template.yaml");
@@ -22,6 +25,8 @@ pub struct Template {
     pub schedules: Vec<Schedule>,
     /// The one table.
     pub table: TableDefinition,
+    /// The variable that holds each secret's id, by the secret's name in the template.
+    pub secret_variables: BTreeMap<String, String>,
 }
 
 /// One route of the HTTP API.
@@ -63,6 +68,8 @@ pub struct Function {
     pub timeout: Duration,
     /// How much memory it is given, in MB.
     pub memory_mb: u32,
+    /// What it may do.
+    pub policy: Policy,
 }
 
 /// The table's keys, as CreateTable needs them.
@@ -139,6 +146,7 @@ impl Template {
         let mut functions = BTreeMap::new();
         let mut routes: Vec<Route> = Vec::new();
         let mut schedules = Vec::new();
+        let mut secret_variables = BTreeMap::new();
         for (name, resource) in document.resources {
             let in_resource = |problem| TemplateError::Resource { resource: name.clone(), problem };
             match resource.kind.as_str() {
@@ -160,12 +168,16 @@ impl Template {
                     schedules.extend(scheduled);
                     functions.insert(folder, function);
                 }
+                "AWS::SecretsManager::Secret" => {
+                    let variable = document.globals.variable_of(&name);
+                    secret_variables.extend(variable.map(|variable| (name, variable)));
+                }
                 _ => {}
             }
         }
         let found = tables.len();
         let table = tables.pop().filter(|_| found == 1).ok_or(TemplateError::Tables(found))?;
-        Ok(Self { routes, functions, schedules, table })
+        Ok(Self { routes, functions, schedules, table, secret_variables })
     }
 
     /// The template that this program was compiled with.

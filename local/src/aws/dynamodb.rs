@@ -20,6 +20,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::Server;
+use super::access::Access;
 use super::hook::{self, Hook};
 use crate::template::TableDefinition;
 
@@ -56,11 +57,15 @@ pub enum DynamoDbError {
 }
 
 impl DynamoDb {
-    /// Serves the database of this file, or one in memory, on the listener.
+    /// Serves the database of this file, or one in memory, on the listener, to those whom `access` lets.
     ///
     /// # Errors
     /// [`DynamoDbError`], when the file is not a database or no port is left for the part behind the front.
-    pub async fn start(listener: TcpListener, file: Option<&Path>) -> Result<Self, DynamoDbError> {
+    pub async fn start(
+        listener: TcpListener,
+        file: Option<&Path>,
+        access: Access,
+    ) -> Result<Self, DynamoDbError> {
         let database = open(file)?;
         let inner = TcpListener::bind("127.0.0.1:0").await?;
         let authority = Authority::try_from(inner.local_addr()?.to_string())
@@ -76,7 +81,7 @@ impl DynamoDb {
         let client = Client::builder(TokioExecutor::new()).build_http();
         let hook = Hook::default();
         let app = Router::new().fallback(forward).with_state(Upstream { authority, client });
-        let front = Server::start(listener, app, hook.clone())?;
+        let front = Server::start(listener, app, hook.clone(), access)?;
         Ok(Self { database, front, back: Back { stop, ended }, hook })
     }
 

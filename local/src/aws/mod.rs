@@ -1,6 +1,7 @@
 //! The two AWS services that the functions use, on this machine, behind the wire format of the real ones.
 //! The functions reach them with the AWS SDK, which knows of them by the SDK's own endpoint variables only.
 
+pub mod access;
 pub mod dynamodb;
 pub mod hook;
 pub mod secrets_manager;
@@ -10,6 +11,7 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+use access::Access;
 use hook::Hook;
 
 /// A server that ends when this is dropped.
@@ -21,10 +23,12 @@ struct Server {
 }
 
 impl Server {
-    /// Serves `app` behind `hook`.
-    fn start(listener: TcpListener, app: Router, hook: Hook) -> std::io::Result<Self> {
+    /// Serves `app` behind `hook`, for those whom `access` lets.
+    fn start(listener: TcpListener, app: Router, hook: Hook, access: Access) -> std::io::Result<Self> {
         let url = format!("http://{}", listener.local_addr()?);
-        let app = app.layer(axum::middleware::from_fn_with_state(hook, hook::intercept));
+        let app = app
+            .layer(axum::middleware::from_fn_with_state(access, access::authorize))
+            .layer(axum::middleware::from_fn_with_state(hook, hook::intercept));
         let (stop, stopped) = oneshot::channel::<()>();
         let ended = tokio::spawn(async move {
             // A dropped sender says the same as a sent word.

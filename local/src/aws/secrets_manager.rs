@@ -1,5 +1,5 @@
 //! Secrets Manager on this machine: the one call that the functions make, over values that can be replaced.
-//! Who may read a secret is IAM's business and is not checked here.
+//! Who may read a secret is `access`' business.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -17,6 +17,7 @@ use shared::clock::Clock;
 use tokio::net::TcpListener;
 
 use super::Server;
+use super::access::Access;
 use super::hook::{Hook, error};
 
 const ARN_PREFIX: &str = "arn:aws:secretsmanager:local:000000000000:secret:";
@@ -84,14 +85,14 @@ pub struct SecretsManager {
 }
 
 impl SecretsManager {
-    /// Serves these secrets on the listener.
+    /// Serves these secrets on the listener, to those whom `access` lets.
     ///
     /// # Errors
     /// The listener's error, when it has no address.
-    pub fn start(listener: TcpListener, secrets: Secrets) -> std::io::Result<Self> {
+    pub fn start(listener: TcpListener, secrets: Secrets, access: Access) -> std::io::Result<Self> {
         let hook = Hook::default();
         let app = Router::new().fallback(answer).with_state(secrets);
-        let server = Server::start(listener, app, hook.clone())?;
+        let server = Server::start(listener, app, hook.clone(), access)?;
         Ok(Self { server, hook })
     }
 

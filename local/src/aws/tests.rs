@@ -43,7 +43,7 @@ async fn listener() -> TcpListener {
 }
 
 async fn dynamodb() -> DynamoDb {
-    let dynamodb = DynamoDb::start(listener().await, None).await.unwrap();
+    let dynamodb = DynamoDb::start(listener().await, None, Access::default()).await.unwrap();
     dynamodb.create_table(TABLE, &Template::embedded().unwrap().table).unwrap();
     dynamodb
 }
@@ -83,18 +83,18 @@ async fn a_restart_on_the_same_file_keeps_every_item() {
     let file = folder.path().join("dynamodb.db");
     std::fs::write(&file, "").unwrap();
     let table = Template::embedded().unwrap().table;
-    let first = DynamoDb::start(listener().await, Some(&file)).await.unwrap();
+    let first = DynamoDb::start(listener().await, Some(&file), Access::default()).await.unwrap();
     first.create_table(TABLE, &table).unwrap();
     dynamo(&first, "PutItem", item("kept")).await;
     first.stop().await;
-    let second = DynamoDb::start(listener().await, Some(&file)).await.unwrap();
+    let second = DynamoDb::start(listener().await, Some(&file), Access::default()).await.unwrap();
     second.create_table(TABLE, &table).unwrap();
     assert_eq!(dynamo(&second, "GetItem", key("kept")).await.1["Item"]["pk"], json!({"S": "kept"}));
 }
 
 #[tokio::test]
 async fn a_table_with_other_keys_is_not_taken_for_ours() {
-    let dynamodb = DynamoDb::start(listener().await, None).await.unwrap();
+    let dynamodb = DynamoDb::start(listener().await, None, Access::default()).await.unwrap();
     let mut other = Template::embedded().unwrap().table;
     other.indexes.clear();
     other.attributes.retain(|(name, _)| !name.starts_with("gsi1"));
@@ -111,7 +111,7 @@ async fn a_file_that_is_no_database_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("dynamodb.db");
     std::fs::write(&file, "not a database, but long enough to be taken for one by its name").unwrap();
-    let error = DynamoDb::start(listener().await, Some(&file)).await.unwrap_err();
+    let error = DynamoDb::start(listener().await, Some(&file), Access::default()).await.unwrap_err();
     assert!(error.to_string().starts_with("the database cannot be opened: "), "{error}");
 }
 
@@ -150,7 +150,7 @@ async fn a_lost_answer_hides_a_call_that_was_made_and_a_delay_only_holds_it_up()
 async fn secrets_manager() -> (SecretsManager, Secrets) {
     let secrets = Secrets::new(Clock::system());
     secrets.set("github-app", r#"{"app_id":1}"#);
-    (SecretsManager::start(listener().await, secrets.clone()).unwrap(), secrets)
+    (SecretsManager::start(listener().await, secrets.clone(), Access::default()).unwrap(), secrets)
 }
 
 async fn read(secrets_manager: &SecretsManager, body: Value) -> (StatusCode, Value) {

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::{Function, IndexDefinition, KeySchema, Route, Schedule, TableDefinition};
+use super::{Function, IndexDefinition, KeySchema, Route, Schedule, TableDefinition, policies};
 
 const METHODS: [&str; 8] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "ANY"];
 
@@ -26,7 +26,31 @@ pub(super) struct Document {
 #[serde(rename_all = "PascalCase")]
 pub(super) struct Globals {
     #[serde(default)]
-    function: Sizes,
+    function: FunctionGlobals,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct FunctionGlobals {
+    #[serde(flatten)]
+    sizes: Sizes,
+    #[serde(default)]
+    environment: Environment,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Environment {
+    #[serde(default)]
+    variables: BTreeMap<String, Value>,
+}
+
+impl Globals {
+    /// The variable that tells the functions which resource this is.
+    pub(super) fn variable_of(&self, resource: &str) -> Option<String> {
+        let mut variables = self.function.environment.variables.iter();
+        variables.find(|(_, value)| *value == resource).map(|(name, _)| name.clone())
+    }
 }
 
 /// A resource before its type is looked at.
@@ -52,6 +76,8 @@ struct FunctionProperties {
     code_uri: String,
     #[serde(flatten)]
     sizes: Sizes,
+    #[serde(default)]
+    policies: Vec<Value>,
     #[serde(default)]
     events: BTreeMap<String, Event>,
 }
@@ -134,13 +160,14 @@ pub(super) fn function(
 ) -> Result<(String, Function, Vec<Route>, Vec<Schedule>), String> {
     let properties: FunctionProperties = read(properties)?;
     let folder = folder(&properties.code_uri)?;
-    let timeout = properties.sizes.timeout.or(globals.function.timeout);
-    let memory = properties.sizes.memory_size.or(globals.function.memory_size);
+    let timeout = properties.sizes.timeout.or(globals.function.sizes.timeout);
+    let memory = properties.sizes.memory_size.or(globals.function.sizes.memory_size);
     let function = Function {
         resource: resource.to_owned(),
         // Lambda's own defaults.
         timeout: Duration::from_secs(timeout.unwrap_or(3)),
         memory_mb: memory.unwrap_or(128),
+        policy: policies::policy(properties.policies)?,
     };
     let (mut routes, mut schedules) = (Vec::new(), Vec::new());
     for (name, event) in properties.events {

@@ -211,6 +211,7 @@ async fn a_key_that_was_replaced_is_read_again_once_and_the_call_succeeds() {
     let running = start().await;
     running.stack.secrets.set(GITHUB_APP_SECRET, &secret_with(&json!(OTHER_KEY)));
     let user = running.sign_in("octocat").await;
+    running.stack.functions["github-user-installation"].github_app.credentials().await.unwrap();
     let before = reads(&running);
     running.stack.secrets.set(GITHUB_APP_SECRET, &sandbox_app_secret());
     running.wait(11);

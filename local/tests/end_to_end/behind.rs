@@ -10,12 +10,10 @@ use local::data_folder::FunctionSettings;
 use local::gateway::Gateway;
 use local::handlers;
 use local::sandbox_github::{Fault, FaultKind, Target, UserTokens};
-use local::stack::TABLE;
+use local::stack::{TABLE, service_of};
 use local::template::Template;
 use serde_json::{Value, json};
 use shared::clock::Clock;
-use shared::config::Config;
-use shared::service::Service;
 use shared::store::{MappingRow, Proof, UserId};
 use tokio::net::TcpListener;
 use url::Url;
@@ -142,13 +140,12 @@ impl Mortal {
 
 /// Serves what these settings say, until the runtime ends.
 async fn process(settings: FunctionSettings, clock: Clock, function_timeout: Duration) -> String {
-    let config = Config::from_lookup(|name| settings.get(name).cloned()).expect("valid settings");
-    let service = Service::new(config, clock).expect("a service");
     let mut template = Template::embedded().expect("a valid template");
     for function in template.functions.values_mut() {
         function.timeout = function_timeout;
     }
-    let gateway = Gateway::new(&template.routes, handlers::all(&service))
+    let own = |name: &str| service_of(name, &settings, &clock).expect("valid settings");
+    let gateway = Gateway::new(&template.routes, handlers::each_over(own))
         .expect("a handler for every route")
         .with_functions(&template.functions);
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");

@@ -229,6 +229,9 @@ async fn secrets_that_cannot_be_read_at_first_are_503_until_they_can() {
 async fn secrets_that_were_read_once_outlive_secrets_manager() {
     let running = start().await;
     let user = running.sign_in("octocat").await;
+    for path in [LIST, OWN] {
+        assert_eq!(running.get(path).api_key(&user).send().await.status, StatusCode::OK, "{path}");
+    }
     running.wait(3600);
     running.stack.secrets_manager.hook().fail_next("GetSecretValue", 1000, &unavailable());
     for path in [LIST, OWN] {

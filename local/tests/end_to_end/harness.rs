@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use http::header::{COOKIE, LOCATION, ORIGIN, SET_COOKIE};
 use http::{HeaderMap, Method, StatusCode};
+use local::aws::access::Access;
 use local::data_folder::{DemoUser, FunctionSettings};
 use local::demo_user;
 use local::sandbox_github::{SandboxGithub, World, demo_world};
@@ -71,7 +72,8 @@ impl Setup {
         })
         .await
         .expect("the stack starts");
-        Running { stack, clock, http: client() }
+        let refusals = Refusals(stack.access.clone());
+        Running { stack, clock, http: client(), refusals }
     }
 }
 
@@ -80,6 +82,19 @@ pub(crate) struct Running {
     pub(crate) stack: Stack,
     pub(crate) clock: Clock,
     pub(crate) http: reqwest::Client,
+    refusals: Refusals,
+}
+
+/// Tells at the end whether a policy has refused what a function did: not every refusal fails a request.
+struct Refusals(Access);
+
+impl Drop for Refusals {
+    fn drop(&mut self) {
+        let refused = self.0.refused();
+        if !std::thread::panicking() {
+            assert!(refused.is_empty(), "template.yaml does not allow: {refused:#?}");
+        }
+    }
 }
 
 /// The usual service.

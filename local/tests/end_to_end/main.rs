@@ -16,6 +16,8 @@ mod host_errors;
 mod identity;
 mod imports;
 mod last_good_answers;
+mod least_privilege;
+mod least_privilege_flows;
 mod mapping;
 mod mapping_removal;
 mod mapping_repair;

@@ -22,7 +22,7 @@ impl Running {
     /// A run that has so much time to work in.
     async fn run_for(&self, full: bool, time: Duration) -> shared::github_app::reconcile::Summary {
         self.github().clear_calls();
-        run(&self.stack.service, full, RESERVE + time).await.expect("no time left is no failure")
+        run(self.reconcile(), full, RESERVE + time).await.expect("no time left is no failure")
     }
 
     fn stall(&self, page: u32) {
@@ -89,7 +89,7 @@ async fn however_little_time_each_run_has_all_is_done_in_the_end() {
     let running = start_in(crowd(350)).await;
     running.sign_in("ann").await;
     // Not even time to begin.
-    let none = run(&running.stack.service, true, Duration::from_millis(500)).await.expect("no failure");
+    let none = run(running.reconcile(), true, Duration::from_millis(500)).await.expect("no failure");
     assert_eq!((none.finished, none.installations), (false, 0));
     let mut runs = 0;
     loop {

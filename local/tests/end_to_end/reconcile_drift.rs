@@ -39,7 +39,7 @@ async fn the_first_run_makes_everything_known_and_gives_the_owners_whom_we_know_
     assert_eq!(running.proof(&newcomer.user_id, own.0).await, Some(Proof::Admin));
     assert_eq!(running.rows(&octocat.user_id).await, before, "a sign-in had told these");
     running.assert_repaired("after the first run").await;
-    assert_eq!(running.stack.service.metrics.total(Metric::MappingDrift), there - 4);
+    assert_eq!(running.reconcile().metrics.total(Metric::MappingDrift), there - 4);
 }
 
 #[tokio::test]
@@ -81,7 +81,7 @@ async fn every_difference_that_moves_a_date_is_found_by_a_changes_run_and_counte
         ("unsuspended", 1, Box::new(|world| world.unsuspend(acme))),
         ("changed", 1, Box::new(|world| world.select_repositories(globex, chosen))),
     ];
-    let metrics = &running.stack.service.metrics;
+    let metrics = &running.reconcile().metrics;
     let mut total = metrics.total(Metric::MappingDrift);
     for (kind, rows, change) in steps {
         running.wait(3_600);

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use local::sandbox_github::{DeliveryFaults, HowMany, Installation, Role, Selection, Target, World};
+use local::stack::service_of;
 use serde_json::Value;
-use shared::config::Config;
 use shared::failure::Failure;
 use shared::github_app::reconcile::Summary;
 use shared::runtime::Scheduled;
@@ -93,14 +93,17 @@ impl Running {
     /// A run, whatever becomes of it; only its own calls are remembered.
     pub(crate) async fn try_run(&self, full: bool) -> Result<Summary, Failure> {
         self.github().clear_calls();
-        run(&self.stack.service, full, PATIENCE).await
+        run(self.reconcile(), full, PATIENCE).await
     }
 
     /// Another process of the service: nothing cached, no connection open.
     pub(crate) fn another_service(&self) -> Arc<Service> {
-        let settings = &self.stack.settings;
-        let config = Config::from_lookup(|name| settings.get(name).cloned()).expect("valid settings");
-        Service::new(config, self.clock.clone()).expect("a service")
+        service_of("reconcile", &self.stack.settings, &self.clock).expect("valid settings")
+    }
+
+    /// The function's own service.
+    pub(crate) fn reconcile(&self) -> &Arc<Service> {
+        &self.stack.functions["reconcile"]
     }
 
     /// Something happens at GitHub, and its webhooks are lost.

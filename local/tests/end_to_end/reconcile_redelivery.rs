@@ -81,7 +81,7 @@ async fn what_failed_is_sent_again_and_then_applied() {
     let summary = running.changes().await;
     assert_eq!(summary.redelivered, 3);
     assert_eq!(running.asked_again(), running.guids(), "the oldest first");
-    assert_eq!(running.stack.service.metrics.total(Metric::RedeliveryRequested), 3);
+    assert_eq!(running.reconcile().metrics.total(Metric::RedeliveryRequested), 3);
     running.github().deliver_now().await;
     let log = running.github().delivery_log();
     let again: Vec<_> = log.iter().filter(|one| one.redelivery).map(|one| one.status_code()).collect();
@@ -126,7 +126,7 @@ async fn an_event_is_asked_for_three_times_with_pauses_and_then_given_up_once() 
         running.wait(pause);
     }
     assert_eq!(runs, [(1, 0), (0, 0), (1, 0), (1, 0), (0, 1), (0, 0)]);
-    let metrics = &running.stack.service.metrics;
+    let metrics = &running.reconcile().metrics;
     let counted = [Metric::RedeliveryRequested, Metric::RedeliveryGivenUp].map(|one| metrics.total(one));
     assert_eq!(counted, [3, 1]);
     assert_eq!(running.github().delivery_log().len(), 4);

@@ -60,12 +60,12 @@ async fn a_second_run_at_the_same_time_leaves_it_to_the_first() {
     running.github().clear_calls();
     let second = async {
         running.under_way().await;
-        for service in [&running.stack.service, &running.another_service()] {
+        for service in [running.reconcile(), &running.another_service()] {
             let summary = run(service, true, PATIENCE).await.expect("no failure");
             assert_eq!(summary, Summary { run: "none", finished: true, ..Summary::default() });
         }
     };
-    let first = async { run(&running.stack.service, true, PATIENCE).await.expect("no failure") };
+    let first = async { run(running.reconcile(), true, PATIENCE).await.expect("no failure") };
     let (first, ()) = tokio::join!(first, second);
     assert_eq!((first.run, first.drift), ("full", kinds([("renamed", 1)])));
     running.assert_repaired("the first one").await;
@@ -101,7 +101,7 @@ async fn two_runs_after_the_lease_has_ended_do_everything_once() {
         running.wait(400);
         run(&other, true, PATIENCE).await.expect("no failure")
     };
-    let first = async { run(&running.stack.service, true, PATIENCE).await.expect("no failure") };
+    let first = async { run(running.reconcile(), true, PATIENCE).await.expect("no failure") };
     let (first, second) = tokio::join!(first, second);
     assert!(first.run != "none" && second.run != "none", "{first:?} {second:?}");
     assert!(first.finished || second.finished, "{first:?} {second:?}");
@@ -142,7 +142,7 @@ async fn a_run_while_webhooks_come_in_any_order_leaves_the_rows_right() {
             }
             running.github().drain().await;
         };
-        let run = async { run(&running.stack.service, true, PATIENCE).await.expect("no failure") };
+        let run = async { run(running.reconcile(), true, PATIENCE).await.expect("no failure") };
         let ((), summary) = tokio::join!(changes, run);
         assert_eq!(summary.run, "full");
         running.assert_repaired(&format!("seed {seed}")).await;

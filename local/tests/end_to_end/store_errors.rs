@@ -132,6 +132,7 @@ async fn secrets_that_cannot_be_read_are_503_and_the_same_process_recovers() {
 async fn secrets_that_were_read_once_go_on_while_secrets_manager_is_down() {
     let running = start().await;
     let user = running.sign_in("octocat").await;
+    assert_eq!(running.get(REPOSITORIES).api_key(&user).send().await.names().len(), 9);
     running.clock.advance(Duration::from_secs(301));
     running.stack.secrets_manager.hook().fail_next("GetSecretValue", 20, &broken());
     let answer = running.get(REPOSITORIES).api_key(&user).send().await;

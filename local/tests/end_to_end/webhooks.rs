@@ -115,7 +115,7 @@ impl Running {
 
     /// How often something was counted.
     pub(crate) fn counted(&self, metric: Metric) -> u64 {
-        self.stack.service.metrics.total(metric)
+        self.stack.functions["github-webhook"].metrics.total(metric)
     }
 
     /// What is known of an installation.

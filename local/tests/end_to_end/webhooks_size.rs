@@ -135,7 +135,7 @@ async fn chunks_that_a_crash_has_left_do_not_spoil_the_next_list() {
 }
 
 /// So many users with a row of octo-org beside those who have signed in.
-async fn crowd(running: &Running, installation: InstallationId) -> Vec<String> {
+pub(crate) async fn crowd(running: &Running, installation: InstallationId) -> Vec<String> {
     let known = running.known(installation.0).await.expect("octo-org is known");
     let mut users = Vec::new();
     for number in 0..USERS {

@@ -221,7 +221,7 @@ impl Play {
         if self.down {
             return;
         }
-        let service = self.running.stack.service.clone();
+        let service = self.running.stack.functions["reconcile"].clone();
         let budget = service.budget_until(Instant::now() + Duration::from_secs(60));
         let summary = reconcile::handle(service, Scheduled { full }, budget).await.expect("GitHub answers");
         assert!(summary.finished && summary.run != "none", "{summary:?}");

@@ -110,6 +110,13 @@ mod tests {
     }
 
     #[test]
+    fn a_secret_that_a_stack_has_just_made_says_that_it_is_not_filled_in() {
+        for placeholder in ["not filled in yet", "not filled in yet\n"] {
+            assert_eq!(AppCredentials::from_secret(placeholder).unwrap_err(), "it is not filled in yet");
+        }
+    }
+
+    #[test]
     fn the_app_id_may_be_a_number_or_its_digits() {
         assert_eq!(with("app_id", json!("4001")).unwrap().app_id, 4001);
         for value in [json!(0), json!(-1), json!(1.5), json!("4001x"), json!("+1"), json!(""), json!("1e3")] {

@@ -4,6 +4,7 @@
 pub mod api_key;
 pub mod brokered;
 pub mod caller;
+mod generated_key;
 pub mod given_tokens;
 mod host_flow;
 pub mod linked_hosts;

@@ -10,6 +10,7 @@ use ring::aead::{AES_256_GCM, Aad as Associated, LessSafeKey, NONCE_LEN, Nonce, 
 use secrecy::{ExposeSecret, SecretString};
 use zeroize::Zeroizing;
 
+use super::generated_key;
 use crate::clock::{NoEntropy, random};
 use crate::provider::ProviderType;
 use crate::secrets::fields::{Fields, text};
@@ -160,6 +161,15 @@ impl FromSecret for KeyRing {
                 .map_err(|_| format!("{field} has {} bytes; expected {KEY_BYTES}", bytes.len()))?;
             keys.insert(id, LessSafeKey::new(key));
         }
+        if fields.has(generated_key::NAME) {
+            let text = Zeroizing::new(fields.text(generated_key::NAME)?);
+            let key = UnboundKey::new(&AES_256_GCM, &*generated_key::key(&text)?)
+                .map_err(|_| format!("{} gives no key", generated_key::NAME))?;
+            // Two keys of one name would leave rows that only one of them opens.
+            if keys.insert(generated_key::NAME.to_owned(), LessSafeKey::new(key)).is_some() {
+                return Err(format!("keys.{0} and {0} give two keys of one name", generated_key::NAME));
+            }
+        }
         if !keys.contains_key(&current) {
             return Err("current names no key of keys".to_owned());
         }
@@ -306,6 +316,41 @@ mod tests {
                 refusal(json!({"current": "k1", "keys": {id: encoded(1)}})).starts_with("keys has a name")
             );
         }
+    }
+
+    #[test]
+    fn the_key_that_a_stack_generates_seals_from_the_start_and_opens_after_a_rotation() {
+        let generated = "g".repeat(64);
+        let first = json!({"current": "generated", "keys": {}, "generated": generated});
+        let sealed =
+            KeyRing::from_secret(&first.to_string()).unwrap().seal(&AAD, &"ghu_1234".into()).unwrap();
+        assert_eq!(sealed.key_id, "generated");
+        let rotated = json!({"current": "k1", "keys": {"k1": encoded(1)}, "generated": generated});
+        let rotated = KeyRing::from_secret(&rotated.to_string()).unwrap();
+        assert_eq!(rotated.open(&AAD, &sealed).unwrap().expose_secret(), "ghu_1234");
+        assert!(rotated.is_outdated(&sealed));
+        let other = json!({"current": "generated", "keys": {}, "generated": "h".repeat(64)});
+        let other = KeyRing::from_secret(&other.to_string()).unwrap();
+        assert_eq!(other.open(&AAD, &sealed).unwrap_err(), SealError::Tampered);
+    }
+
+    #[test]
+    fn a_generated_key_that_is_short_or_named_twice_is_refused() {
+        let refusal = |value: Value| KeyRing::from_secret(&value.to_string()).unwrap_err();
+        assert_eq!(
+            refusal(json!({"current": "generated", "keys": {}, "generated": "g".repeat(20)})),
+            "generated has 20 characters; expected at least 43 random ones"
+        );
+        let twice = json!({"generated": encoded(1)});
+        assert_eq!(
+            refusal(json!({"current": "generated", "keys": twice, "generated": "g".repeat(64)})),
+            "keys.generated and generated give two keys of one name"
+        );
+        assert_eq!(
+            refusal(json!({"current": "generated", "keys": {}})),
+            "current names no key of keys",
+            "a ring without the generated text has no such key"
+        );
     }
 
     #[test]
