@@ -10,6 +10,9 @@ use shared::service::Service;
 
 use crate::gateway::Handler;
 
+/// Makes a function's handler of its service.
+type Mount = fn(Arc<Service>) -> Handler;
+
 /// Every function's handler by its folder's name, all over one service.
 #[must_use]
 pub fn all(service: &Arc<Service>) -> HashMap<String, Handler> {
@@ -19,7 +22,7 @@ pub fn all(service: &Arc<Service>) -> HashMap<String, Handler> {
 /// Every function's handler by its folder's name, each over the service that it is given.
 #[must_use]
 pub fn each_over(service_of: impl Fn(&str) -> Arc<Service>) -> HashMap<String, Handler> {
-    let all: [(&str, fn(Arc<Service>) -> Handler); 9] = [
+    let all: [(&str, Mount); 9] = [
         ("connections", |service| mounted(service, connections::handle)),
         ("github-installations", |service| mounted(service, github_installations::handle)),
         ("github-user-installation", |service| mounted(service, github_user_installation::handle)),

@@ -226,3 +226,145 @@ pub(super) async fn authorize(State(access): State<Access>, request: Request, ne
     }
     next.run(Request::from_parts(parts, Body::from(body))).await
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::template::Template;
+    use crate::template::policies::Statement;
+
+    const TABLE: &str = "git-installations";
+
+    /// What `read` may do: get and put items of users and the counter, read the index, and one secret.
+    fn access() -> Access {
+        let access = Access::default();
+        access.name_table(TABLE, &Template::embedded().unwrap().table);
+        access.name_secret("app", "GitHubAppSecret");
+        access.name_secret("keys", "TokenKeysSecret");
+        let statement = |actions: &[&str], resource, keys: Option<&[&str]>| Statement {
+            actions: actions.iter().map(|action| (*action).to_owned()).collect(),
+            resources: [resource].into(),
+            leading_keys: keys.map(|keys| keys.iter().map(|key| (*key).to_owned()).collect()),
+        };
+        let items = ["dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query", "dynamodb:PutItem"];
+        access.restrict(
+            "read",
+            Policy {
+                statements: vec![
+                    statement(&items, Resource::Table, Some(&["USER#*", "COUNTER"])),
+                    statement(&["dynamodb:Query"], Resource::Index("gsi1".to_owned()), None),
+                    statement(
+                        &["secretsmanager:GetSecretValue"],
+                        Resource::Secret("GitHubAppSecret".to_owned()),
+                        None,
+                    ),
+                ],
+            },
+        );
+        access
+    }
+
+    fn dynamodb(access: &Access, operation: &str, call: &Value) -> Result<(), String> {
+        access.decide("read", &format!("DynamoDB_20120810.{operation}"), call.to_string().as_bytes())
+    }
+
+    fn of(pk: &str) -> Value {
+        json!({"TableName": TABLE, "Key": {"pk": {"S": pk}, "sk": {"S": "a"}}})
+    }
+
+    fn put(pk: &str) -> Value {
+        json!({"TableName": TABLE, "Item": {"pk": {"S": pk}, "sk": {"S": "a"}}})
+    }
+
+    #[test]
+    fn an_item_is_reached_by_its_key_and_the_action_only() {
+        let access = access();
+        assert_eq!(dynamodb(&access, "GetItem", &of("USER#1")), Ok(()));
+        assert_eq!(dynamodb(&access, "PutItem", &put("COUNTER")), Ok(()));
+        for (operation, call) in [
+            ("GetItem", of("SESSION#1")),
+            ("DeleteItem", of("USER#1")),
+            ("PutItem", put("SESSION#1")),
+            ("Scan", json!({"TableName": TABLE})),
+            ("GetItem", json!({"TableName": "another", "Key": {"pk": {"S": "USER#1"}}})),
+            ("ExecuteStatement", json!({"Statement": "SELECT * FROM t"})),
+        ] {
+            assert!(dynamodb(&access, operation, &call).is_err(), "{operation} {call}");
+        }
+        assert_eq!(access.take_refused().len(), 6);
+        let used: Vec<_> = access.used().into_iter().map(|one| (one.action, one.partition)).collect();
+        let expected = [("GetItem", "USER#1"), ("PutItem", "COUNTER")];
+        assert_eq!(used, expected.map(|(of, key)| (format!("dynamodb:{of}"), Some(key.to_owned()))));
+    }
+
+    #[test]
+    fn a_query_is_judged_by_the_partition_that_it_asks_for() {
+        let access = access();
+        let query = |condition: &str, value: &str| {
+            json!({
+                "TableName": TABLE,
+                "KeyConditionExpression": condition,
+                "ExpressionAttributeNames": {"#p": "pk"},
+                "ExpressionAttributeValues": {":pk": {"S": value}, ":prefix": {"S": "USER#"}},
+            })
+        };
+        for condition in ["pk = :pk AND begins_with(sk, :prefix)", "#p = :pk", "sk = :prefix AND pk = :pk"] {
+            assert_eq!(dynamodb(&access, "Query", &query(condition, "USER#1")), Ok(()), "{condition}");
+            assert!(dynamodb(&access, "Query", &query(condition, "SESSION#1")).is_err(), "{condition}");
+        }
+        assert!(dynamodb(&access, "Query", &query("sk = :pk", "USER#1")).is_err(), "no partition");
+        let mut indexed = query("gsi1pk = :pk", "INSTALLATIONS");
+        indexed["IndexName"] = json!("gsi1");
+        assert_eq!(dynamodb(&access, "Query", &indexed), Ok(()));
+        indexed["IndexName"] = json!("gsi2");
+        assert!(dynamodb(&access, "Query", &indexed).is_err());
+    }
+
+    #[test]
+    fn a_transaction_needs_the_right_of_each_part_and_a_batch_that_of_each_key() {
+        let access = access();
+        let transaction = |parts: Value| json!({"TransactItems": parts});
+        let allowed = transaction(json!([{"Put": put("USER#1")}, {"Put": put("COUNTER")}]));
+        assert_eq!(dynamodb(&access, "TransactWriteItems", &allowed), Ok(()));
+        for parts in [
+            json!([{"Put": put("USER#1")}, {"Put": put("SESSION#1")}]),
+            json!([{"Put": put("USER#1")}, {"Delete": of("USER#1")}]),
+            json!([{"Put": put("USER#1")}, {"ConditionCheck": of("USER#1")}]),
+            json!([]),
+        ] {
+            assert!(dynamodb(&access, "TransactWriteItems", &transaction(parts.clone())).is_err(), "{parts}");
+        }
+        let batch = |keys: [&str; 2]| {
+            let keys = keys.map(|pk| of(pk)["Key"].clone());
+            json!({"RequestItems": {TABLE: {"Keys": keys}}})
+        };
+        assert_eq!(dynamodb(&access, "BatchGetItem", &batch(["USER#1", "USER#2"])), Ok(()));
+        assert!(dynamodb(&access, "BatchGetItem", &batch(["USER#1", "SESSION#2"])).is_err());
+    }
+
+    #[test]
+    fn a_secret_is_read_by_whom_its_id_is_allowed() {
+        let access = access();
+        let read = |caller: &str, id: &str| {
+            let body = json!({"SecretId": id}).to_string();
+            access.decide(caller, "secretsmanager.GetSecretValue", body.as_bytes())
+        };
+        assert_eq!(read("read", "app"), Ok(()));
+        for id in ["keys", "unknown", ""] {
+            assert!(read("read", id).is_err(), "{id}");
+        }
+        assert_eq!(read("somebody else", "keys"), Ok(()), "who has no policy may do everything");
+    }
+
+    #[test]
+    fn the_caller_is_whose_access_key_signed() {
+        let mut headers = HeaderMap::new();
+        assert_eq!(caller(&headers), None);
+        let signed = "AWS4-HMAC-SHA256 Credential=sign-in/20261121/us-east-1/dynamodb/aws4_request, \
+                      SignedHeaders=host, Signature=0";
+        headers.insert(AUTHORIZATION, signed.parse().unwrap());
+        assert_eq!(caller(&headers), Some("sign-in"));
+    }
+}

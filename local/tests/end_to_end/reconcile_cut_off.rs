@@ -70,7 +70,7 @@ async fn a_full_run_that_is_cut_off_goes_on_with_its_next_page() {
 async fn a_first_run_that_is_cut_off_goes_on_though_nothing_is_known_of_changes_yet() {
     let running = start_in(crowd(350)).await;
     running.stall(3);
-    let cut = running.run_for(false, Duration::from_secs(2)).await;
+    let cut = running.run_for(false, Duration::from_secs(4)).await;
     assert!(!cut.finished);
     let state = running.state().await;
     assert_eq!((state.since, state.full_at), (None, None));
