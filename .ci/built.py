@@ -1,7 +1,6 @@
-"""Checks what was built of each function: no larger than SIZE, and no newer glibc asked for than Amazon Linux 2023 has.
+"""Checks what was built: no program larger than SIZE, and none that asks for a newer glibc than Amazon Linux 2023 has.
 
-Usage: built.py FOLDER SUFFIX, by the Python in which pyelftools is installed. Every function's program is
-FOLDER/<name>SUFFIX; those that are not there are told, unless there is none at all.
+Usage: built.py PROGRAM..., by the Python in which pyelftools is installed.
 """
 
 import pathlib
@@ -11,27 +10,29 @@ from elftools.elf.elffile import ELFFile
 
 SIZE = 8 * 1024 * 1024
 GLIBC = (2, 34)
+# What is only used if it is there (VER_FLG_WEAK) keeps no program from starting.
+WEAK = 0x2
 
 
 def glibc_of(program):
-    """The newest version of glibc that its symbols are asked of."""
+    """The newest version of glibc that its symbols need."""
     with program.open("rb") as stream:
-        needed = ELFFile(stream).get_section_by_name(".gnu.version_r")
-        names = [symbol.name for _, symbols in needed.iter_versions() for symbol in symbols] if needed else []
-    versions = [tuple(map(int, name.removeprefix("GLIBC_").split("."))) for name in names if name.startswith("GLIBC_2")]
-    return max(versions, default=(0, 0))
+        versions = ELFFile(stream).get_section_by_name(".gnu.version_r")
+        needed = [one for _, some in versions.iter_versions() for one in some] if versions else []
+        names = [one.name for one in needed if not one["vna_flags"] & WEAK]
+    numbers = [name.removeprefix("GLIBC_") for name in names if name.startswith("GLIBC_2.")]
+    return max((tuple(map(int, number.split("."))) for number in numbers), default=(0, 0))
 
 
-def main(folder, suffix=""):
+def main(*programs):
     problems = []
-    for name in sorted(path.parent.name for path in pathlib.Path("functions").glob("*/Cargo.toml")):
-        program = pathlib.Path(folder) / f"{name}{suffix}"
-        size, glibc = program.stat().st_size, glibc_of(program)
-        print(f"  {name:<26}{size:>10} bytes, glibc {glibc[0]}.{glibc[1]}")
+    for program in map(pathlib.Path, programs):
+        size, (major, minor, *_) = program.stat().st_size, glibc_of(program)
+        print(f"  {size:>8} bytes, glibc {major}.{minor}  {program}")
         if size > SIZE:
-            problems.append(f"{name} is larger than {SIZE} bytes")
-        if glibc > GLIBC:
-            problems.append(f"{name} needs glibc {glibc[0]}.{glibc[1]}, newer than Amazon Linux 2023's")
+            problems.append(f"{program} is larger than {SIZE} bytes")
+        if (major, minor) > GLIBC:
+            problems.append(f"{program} needs glibc {major}.{minor}; Amazon Linux 2023 has 2.34")
     if problems:
         raise SystemExit("\n".join(f"error: {problem}" for problem in problems))
 

@@ -3,6 +3,7 @@
 
 use std::env;
 
+use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use local::aws::dynamodb::DynamoDb;
 use local::aws::secrets_manager;
 use local::template::{TableDefinition, Template};
@@ -44,7 +45,11 @@ impl TestTable {
                 (Some(embedded), url)
             }
         };
-        let (dynamodb, _) = shared::aws::clients(&aws(&url), http_client(&[]).unwrap());
+        let (client, _) = shared::aws::clients(&aws(&url), http_client(&[]).unwrap());
+        let dynamodb = match embedded {
+            Some(_) => client,
+            None => patient(&client),
+        };
         Self { table: Table::new(dynamodb, &name), embedded, definition, url }
     }
 
@@ -56,10 +61,17 @@ impl TestTable {
 
     /// All items as they are stored, each under its two keys.
     pub(crate) async fn items(&self) -> Vec<(String, Value)> {
-        let scanned = self.raw("Scan", json!({})).await;
         let key = |item: &Value| format!("{} {}", item["pk"]["S"], item["sk"]["S"]).replace('"', "");
-        let mut items: Vec<_> =
-            scanned["Items"].as_array().unwrap().iter().map(|item| (key(item), item.clone())).collect();
+        let mut items = Vec::new();
+        let mut page = json!({});
+        loop {
+            let scanned = self.raw("Scan", page).await;
+            items.extend(scanned["Items"].as_array().unwrap().iter().map(|item| (key(item), item.clone())));
+            if scanned["LastEvaluatedKey"].is_null() {
+                break;
+            }
+            page = json!({"ExclusiveStartKey": scanned["LastEvaluatedKey"]});
+        }
         items.sort_by(|(one, _), (other, _)| one.cmp(other));
         items
     }
@@ -126,6 +138,12 @@ pub(crate) fn unique(what: &str) -> String {
 /// A user's id.
 pub(crate) fn user() -> UserId {
     UserId::generate(&Clock::system()).unwrap()
+}
+
+/// The same client without its limits: moto copies the whole table for each transaction, which takes seconds.
+fn patient(client: &aws_sdk_dynamodb::Client) -> aws_sdk_dynamodb::Client {
+    let timeouts = TimeoutConfig::disabled();
+    aws_sdk_dynamodb::Client::from_conf(client.config().to_builder().timeout_config(timeouts).build())
 }
 
 async fn listener() -> TcpListener {
