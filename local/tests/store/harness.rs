@@ -3,6 +3,8 @@
 
 use std::env;
 
+use aws_sdk_dynamodb::config::StalledStreamProtectionConfig;
+use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use local::aws::dynamodb::DynamoDb;
 use local::aws::secrets_manager;
@@ -140,10 +142,16 @@ pub(crate) fn user() -> UserId {
     UserId::generate(&Clock::system()).unwrap()
 }
 
-/// The same client without its limits: moto copies the whole table for each transaction, which takes seconds.
+/// The same client without its limits, because moto copies the table once for each write of a transaction, and without
+/// repetitions, because moto does not know them again.
 fn patient(client: &aws_sdk_dynamodb::Client) -> aws_sdk_dynamodb::Client {
-    let timeouts = TimeoutConfig::disabled();
-    aws_sdk_dynamodb::Client::from_conf(client.config().to_builder().timeout_config(timeouts).build())
+    let config = client
+        .config()
+        .to_builder()
+        .timeout_config(TimeoutConfig::disabled())
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+        .retry_config(RetryConfig::disabled());
+    aws_sdk_dynamodb::Client::from_conf(config.build())
 }
 
 async fn listener() -> TcpListener {

@@ -155,7 +155,7 @@ async fn what_a_fact_no_longer_says_is_gone_from_the_rows() {
 #[tokio::test]
 async fn rows_for_more_than_a_transaction_holds_all_say_the_change_and_all_go() {
     let test = TestTable::new().await;
-    let users: Vec<UserId> = (0..130).map(|_| user()).collect();
+    let users: Vec<UserId> = (0..60).map(|_| user()).collect();
     let loaded = with_rows(&test.table, &users).await;
     assert_eq!(loaded.users.len(), users.len());
     assert!(!loaded.is_unfinished());

@@ -5,9 +5,9 @@ use shared::store::{InstallationFacts, KnownInstallation, Proof};
 use crate::harness::{NOW, TestTable, user};
 use crate::installations::{facts, known};
 
-/// What makes 300 of them 2.4 MB.
+/// What makes 150 of them 1.2 MB.
 const AVATAR: usize = 8_000;
-const COUNT: u64 = 300;
+const COUNT: u64 = 150;
 
 #[tokio::test]
 async fn rows_and_installations_of_several_pages_come_whole_and_in_order() {
@@ -39,7 +39,7 @@ async fn rows_and_installations_of_several_pages_come_whole_and_in_order() {
     assert_eq!(all.iter().map(|one| one.installation_id).collect::<Vec<_>>(), expected);
     assert_eq!(test.table.count_installations().await, Ok(COUNT));
 
-    // Three batches of what has 8 KB each.
+    // Two batches of what has 8 KB each.
     let some = test.table.known_installations(&expected).await.unwrap();
     assert_eq!(some.len(), expected.len());
 }
