@@ -5,8 +5,8 @@ Two services run, begun alike. One is asked over HTTP; behind the other's AWS en
 functions run, each under an emulator of its own. Both get the same events in the same order, so that what an event
 changes is changed at both, and answers are the same but for what is random or a time.
 
-Usage: emulator.py FUNCTIONS_BUILT FOLDER, by the Python in which aws-sam-cli is installed. The data folders of the
-services are below FOLDER.
+Usage: emulator.py BUILT FOLDER, by the Python in which aws-sam-cli is installed. BUILT holds the
+functions, FOLDER will hold the data folders of the services and the logs.
 """
 
 import base64
