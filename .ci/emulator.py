@@ -5,8 +5,8 @@ Two services run, begun alike. One is asked over HTTP; behind the other's AWS en
 functions run, each under an emulator of its own. Both get the same events in the same order, so that what an event
 changes is changed at both, and answers are the same but for what is random or a time.
 
-Usage: emulator.py BUILT FOLDER, by the Python in which aws-sam-cli is installed. BUILT holds the
-functions, FOLDER will hold the data folders of the services and the logs.
+Usage: emulator.py BUILT FOLDER, by the Python in which aws-sam-cli is installed. BUILT holds the functions' programs;
+the services' data folders and all logs go to FOLDER.
 """
 
 import base64
@@ -28,6 +28,13 @@ INVOKE = "/2015-03-31/functions/function/invocations"
 USER = re.compile(r"usr_[0-9A-HJKMNP-TV-Z]{26}")
 KEY = re.compile(r"key_[0-9A-HJKMNP-TV-Z]{26}")
 TOKEN = "replace-with-a-github-user-access-token"
+# Who the demo user is at the sandbox hosts.
+LOGINS = {
+    "github": "octocat",
+    "gitlab": "gitlab-cat",
+    "bitbucket": "bitbucket-cat",
+    "enterprise_sso": "sso-cat",
+}
 # These end what other events need, and come last, in this order.
 ENDING = (
     "github-webhook.installation-deleted",
@@ -137,9 +144,9 @@ def came_back(event, world):
     headers = dict(headers)
     page, query = headers["location"].split("?")
     form = {"content-type": "application/x-www-form-urlencoded"}
-    _, chosen, _ = ask("POST", page, form, query + "&choice=octocat")
-    event["rawQueryString"] = dict(chosen)["location"].split("?")[1]
-    event["queryStringParameters"] = dict(pair.split("=") for pair in event["rawQueryString"].split("&"))
+    _, chosen, _ = ask("POST", page, form, f"{query}&choice={LOGINS[provider]}")
+    event["rawQueryString"] = urllib.parse.urlsplit(dict(chosen)["location"]).query
+    event["queryStringParameters"] = dict(urllib.parse.parse_qsl(event["rawQueryString"]))
     event["cookies"] = [headers["set-cookie"].split(";")[0]]
 
 
@@ -183,7 +190,8 @@ def comparable(world, status, headers, body):
         body = json.loads(body)
     except ValueError:
         body = body.decode()
-    return {"status": status, "headers": kept, "body": world.masked(body)}
+    # As text, because clients rely on the order of the names too.
+    return {"status": status, "headers": kept, "body": json.dumps(world.masked(body), ensure_ascii=False)}
 
 
 def reconciled(event, world):
