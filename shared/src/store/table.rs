@@ -293,7 +293,8 @@ impl Table {
         }
     }
 
-    /// All items of a partition whose sort keys begin so, in order, all pages, strongly consistent.
+    /// All items of a partition whose sort keys begin so, in order, all pages, strongly consistent. An empty
+    /// beginning is that of all.
     pub(super) async fn query<T: DeserializeOwned>(
         &self,
         pk: &str,
@@ -304,6 +305,12 @@ impl Table {
 
     /// The same, not read yet: for partitions that hold items of several kinds.
     pub(super) async fn query_items(&self, pk: &str, prefix: &str) -> Result<Vec<Item>, StoreError> {
+        // DynamoDB takes no empty string where it compares a key.
+        let (condition, prefix) = match prefix {
+            "" => ("pk = :pk", None),
+            _ => ("pk = :pk AND begins_with(sk, :prefix)", Some((":prefix".to_owned(), text(prefix)))),
+        };
+        let values: Item = [(":pk".to_owned(), text(pk))].into_iter().chain(prefix).collect();
         let mut start = None;
         let mut rows = Vec::new();
         loop {
@@ -312,9 +319,8 @@ impl Table {
                 .query()
                 .table_name(&*self.name)
                 .consistent_read(true)
-                .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
-                .expression_attribute_values(":pk", text(pk))
-                .expression_attribute_values(":prefix", text(prefix))
+                .key_condition_expression(condition)
+                .set_expression_attribute_values(Some(values.clone()))
                 .set_exclusive_start_key(start)
                 .send()
                 .await
