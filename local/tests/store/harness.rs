@@ -6,6 +6,7 @@ use std::env;
 use aws_sdk_dynamodb::config::StalledStreamProtectionConfig;
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
+use local::aws::access::Access;
 use local::aws::dynamodb::DynamoDb;
 use local::aws::secrets_manager;
 use local::template::{TableDefinition, Template};
@@ -41,7 +42,7 @@ impl TestTable {
                 (None, url)
             }
             Err(_) => {
-                let embedded = DynamoDb::start(listener().await, None).await.unwrap();
+                let embedded = DynamoDb::start(listener().await, None, Access::default()).await.unwrap();
                 embedded.create_table(&name, &definition).unwrap();
                 let url = embedded.url().to_owned();
                 (Some(embedded), url)
@@ -97,8 +98,12 @@ impl TestSecrets {
             Ok(url) => (None, url),
             Err(_) => {
                 let values = secrets_manager::Secrets::new(clock.clone());
-                let server =
-                    secrets_manager::SecretsManager::start(listener().await, values.clone()).unwrap();
+                let server = secrets_manager::SecretsManager::start(
+                    listener().await,
+                    values.clone(),
+                    Access::default(),
+                )
+                .unwrap();
                 let url = server.url().to_owned();
                 (Some((values, server)), url)
             }

@@ -14,6 +14,7 @@ fn identity(user: &UserId, provider: ProviderType, subject: &str) -> Identity {
         login: "octocat".to_owned(),
         avatar_url: None,
         linked_at: NOW,
+        brokered: false,
     }
 }
 

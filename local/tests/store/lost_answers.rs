@@ -26,6 +26,7 @@ async fn a_transaction_that_is_sent_again_is_not_a_conflict_with_itself() {
         login: "octocat".to_owned(),
         avatar_url: None,
         linked_at: NOW,
+        brokered: false,
     };
     assert_eq!(test.table.link_identity(&identity, true).await, Ok(LinkOutcome::Linked(identity.clone())));
     assert_eq!(test.embedded.unwrap().hook().calls("TransactWriteItems"), 2);

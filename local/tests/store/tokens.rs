@@ -121,7 +121,10 @@ async fn answers_go_with_their_token_even_one_that_is_still_on_its_way() {
     for number in 0..103 {
         table.keep_answer(&owner, github, &answer(&number.to_string(), NOW)).await.unwrap();
     }
-    table.delete_provider_token(&user, SLOT, NOW + 1).await.unwrap();
+    table.put_provider_token(&user, &token(2), Some(1)).await.unwrap();
+    table.delete_provider_token(&user, &token(1), NOW).await.unwrap();
+    assert_eq!(table.provider_token(&user, SLOT).await, Ok(Some(token(2))), "a newer one stays");
+    table.delete_provider_token(&user, &token(2), NOW + 1).await.unwrap();
     assert_eq!(table.provider_token(&user, SLOT).await, Ok(None));
     let kept = test.items().await.into_iter().filter(|(key, _)| key.contains("ANSWER#github"));
     assert_eq!(kept.count(), 0);
