@@ -316,7 +316,7 @@ async fn a_logout_elsewhere_while_a_sign_in_reads_its_installations_leaves_it_it
     running.github().fail(Fault::get("/user/installations", silence).times(1));
     let signing_in = async { browser.get(&back).await.status };
     let logging_out = async {
-        while running.items_of("TOKEN#").await[0]["version"]["N"] != "2" {
+        while crate::token_renewal::count(&running.items_of("TOKEN#").await[0]["version"]["N"]) != "2" {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
