@@ -9,7 +9,7 @@ use time::Duration;
 use url::Url;
 
 use super::brokered;
-use super::host_flow::{Authorization, CompleteError, HostFlow, Returned};
+use super::host_flow::{self, Authorization, CompleteError, HostFlow, Returned};
 use super::sealing::{self, Aad, Sealed};
 use super::secret_token::SecretToken;
 use super::session;
@@ -18,6 +18,7 @@ use crate::config::endpoint;
 use crate::contract::Request;
 use crate::failure::Failure;
 use crate::github_app::mapping::{Shown, note_shown};
+use crate::provider::enterprise_sso::SsoClient;
 use crate::provider::oauth::OauthError;
 use crate::provider::token::FixedToken;
 use crate::provider::upstream::Budget;
@@ -397,17 +398,17 @@ async fn user_of(
             (_, Some(user)) | (Some(user), None) => user.clone(),
             (None, None) => UserId::generate(&service.clock).map_err(Failure::from)?,
         };
-        let identity = Identity {
-            user_id: user_id.clone(),
-            provider,
-            subject: subject.clone(),
-            login: account.login.clone(),
-            avatar_url: account.avatar_url.clone(),
-            linked_at: service.clock.unix(),
-            brokered: false,
-        };
+        let identity = host_flow::identity(service, &user_id, provider, account);
         match service.table.link_identity(&identity, new_user).await {
             Ok(LinkOutcome::Linked(_)) => return Ok(user_id),
+            // Another issuer is configured now: what the old one called the user is nobody's name any more.
+            Ok(LinkOutcome::OtherIdentity(other)) if is_of_former_issuer(service, &other).await? => {
+                match service.table.replace_identity(&other, &identity).await {
+                    Ok(()) => return Ok(user_id),
+                    Err(StoreError::Conflict) => {}
+                    Err(error) => return Err(error.into()),
+                }
+            }
             Ok(LinkOutcome::OtherUsers | LinkOutcome::OtherIdentity(_)) => {
                 return Err(SignInError::OtherUser);
             }
@@ -416,6 +417,17 @@ async fn user_of(
         }
     }
     Err(StoreError::Conflict.into())
+}
+
+/// Whether an identity is at an issuer that the operator has replaced by another.
+async fn is_of_former_issuer(service: &Service, identity: &Identity) -> Result<bool, Failure> {
+    if identity.provider != ProviderType::EnterpriseSso {
+        return Ok(false);
+    }
+    let client = service.sso_client().await?;
+    let of_now =
+        |client: SsoClient| host_flow::subject_of(client.issuer.as_str(), &identity.subject).is_some();
+    Ok(!client.is_some_and(of_now))
 }
 
 /// Rows of what the new token shows. A host that fails here does not keep anybody out: the next complete

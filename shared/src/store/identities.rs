@@ -176,6 +176,24 @@ impl Table {
         Ok(LinkOutcome::Linked(identity.clone()))
     }
 
+    /// Puts an identity in the place of another one of the user at the same provider, which ends.
+    ///
+    /// # Errors
+    /// [`StoreError`]; [`StoreError::Conflict`] when the old one is another one by now, or the new one somebody's.
+    pub async fn replace_identity(&self, old: &Identity, new: &Identity) -> Result<(), StoreError> {
+        let same = Only::IfEquals("subject", text(&old.subject));
+        self.transact(vec![
+            Write::Delete(finder_key(old.provider, &old.subject), Only::Always),
+            Write::put(
+                &finder_key(new.provider, &new.subject),
+                &Finder { user_id: new.user_id.clone() },
+                Only::IfAbsent,
+            )?,
+            Write::put(&identity_key(&new.user_id, new.provider), new, same)?,
+        ])
+        .await
+    }
+
     /// Notes whose a brokered token is, unless the user has linked an account at that host.
     ///
     /// # Errors
