@@ -12,8 +12,9 @@ use local::sandbox_github::{
     DeliveryFaults, Fault, FaultKind, HowMany, InstallationId, Selection, SignedDelivery, Target,
 };
 use serde_json::json;
+use shared::provider::ProviderType;
 use shared::service::Needs;
-use shared::store::Proof;
+use shared::store::{Identity, Proof};
 
 use crate::github_lab::{LIST, app_jwt, claims};
 use crate::harness::{Browser, Running, Setup};
@@ -203,6 +204,16 @@ async fn enterprise_sso() -> BTreeSet<Use> {
     let token =
         running.openid().logout_token("sso-cat", |_, claims| drop(claims.remove("sid"))).expect("a token");
     crate::sso_logout::send(&running, &token).await;
+
+    // The operator has replaced the issuer.
+    let browser = running.browser();
+    let (id, provider) = (browser.sso_user("sso-plain").await.user_id, ProviderType::EnterpriseSso);
+    let table = &running.stack.service.table;
+    let known = table.identity(&crate::behind::user(&id), provider).await.expect("an answer");
+    let known = known.expect("an identity");
+    let former = Identity { subject: "https://old.example.com 1".to_owned(), ..known.clone() };
+    table.replace_identity(&known, &former).await.expect("it is written");
+    browser.sso_sign_in("sso-plain").await;
     running.stack.access.used()
 }
 
@@ -210,9 +221,9 @@ async fn enterprise_sso() -> BTreeSet<Use> {
 async fn webhooks() -> BTreeSet<Use> {
     let setup = Setup { webhooks: true, other_hosts: true, ..Setup::default() };
     let running = setup.start().await;
-    // The same user twice: octocat's account is brokered.
-    running.browser().sso_sign_in("sso-cat").await;
-    running.sign_in("octocat").await;
+    let octocat = running.sign_in("octocat").await;
+    // With a session that came from the issuer, which a revocation at GitHub ends too.
+    link(&running.stack, &octocat, "enterprise_sso", "sso-cat").await.expect("it is linked");
     running.sign_in("newcomer").await;
     let organization = running.account("octo-org");
     let id = running.installation("octo-org");
