@@ -24,6 +24,7 @@ use crate::gateway::{Gateway, GatewayError};
 use crate::handlers;
 use crate::other_hosts::{self, OtherHosts, OtherHostsError};
 use crate::sandbox_github::{self, AppRegistration, SandboxGithub, World};
+use crate::sandbox_openid;
 use crate::template::{Template, TemplateError};
 
 /// The table's name here.
@@ -211,11 +212,12 @@ impl Stack {
         };
         let mut other_hosts = None;
         if options.other_hosts {
+            let last_issuer = options.openid_state.as_deref().and_then(sandbox_openid::last_port);
             let hosts = OtherHosts::start(other_hosts::Start {
                 url: url.clone(),
                 gitlab: nearby_listener(beside(4)).await?,
                 bitbucket: nearby_listener(beside(5)).await?,
-                openid: nearby_listener(beside(6)).await?,
+                openid: nearby_listener(beside(6).or(last_issuer)).await?,
                 github: github.clone(),
                 gitlab_state: options.gitlab_state,
                 openid_state: options.openid_state,

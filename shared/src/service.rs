@@ -322,6 +322,9 @@ impl Failure {
             CallError::Host(error) | CallError::Token(TokenError::Host(error)) => {
                 Self::Provider { provider, error }
             }
+            CallError::Token(TokenError::Broker(error)) => {
+                Self::Provider { provider: ProviderType::EnterpriseSso, error }
+            }
             CallError::Token(TokenError::NotLinked) => Self::NotLinked(Some(provider)),
             CallError::Token(TokenError::Expired) => Self::SignInExpired(provider),
             CallError::Token(TokenError::BrokerExpired) => Self::SignInExpired(ProviderType::EnterpriseSso),

@@ -80,8 +80,13 @@ async fn repair(service: &Service, user: &UserId, answer: &Answer, budget: &Budg
         }
     };
     let own_account = identity.and_then(|identity| identity.subject.parse().ok());
-    let rows: Vec<_> =
-        shown.installations.iter().map(|installation| Shown::new(installation, own_account)).collect();
+    let rows = match service.github_app.credentials().await {
+        Ok(app) => Shown::of_our_app(&shown.installations, app.app_id, own_account),
+        Err(error) => {
+            tracing::warn!(%error, "no row was repaired");
+            return;
+        }
+    };
     if let Err(failure) = note_shown(service, user, &rows, budget).await {
         tracing::warn!(%failure, "not every row was repaired");
     }

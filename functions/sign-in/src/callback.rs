@@ -6,7 +6,7 @@ use std::sync::Arc;
 use shared::contract::auth::{Notice, ReturnTo, redirect};
 use shared::contract::{Request, Response};
 use shared::failure::Failure;
-use shared::identity::sign_in::{self, Callback, Lasting, SignInError};
+use shared::identity::sign_in::{self, Callback, Lasting, SignInError, StartedBy};
 use shared::provider::ProviderType;
 use shared::service::Service;
 
@@ -39,9 +39,10 @@ pub(crate) async fn answer(
             let return_to = ReturnTo::parse(&finished.return_to)?;
             return crate::with_cookies(redirect::back(&return_to), finished.cookies);
         }
-        Err(SignInError::NoOfflineAccess { return_to }) => {
-            let lasting = Lasting::WithSession;
-            match sign_in::start(service, provider, &public_url, &return_to, lasting, &budget).await? {
+        Err(SignInError::NoOfflineAccess { user, return_to }) => {
+            let from =
+                StartedBy { user: user.as_ref(), return_to: &return_to, lasting: Lasting::WithSession };
+            match sign_in::start(service, provider, &public_url, from, &budget).await? {
                 Some(started) => {
                     return crate::with_cookies(redirect::to_provider(&started.authorize), [started.cookie]);
                 }

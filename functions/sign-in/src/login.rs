@@ -4,7 +4,8 @@
 use shared::contract::auth::{Notice, ReturnTo, redirect};
 use shared::contract::{Request, Response};
 use shared::failure::Failure;
-use shared::identity::sign_in::{self, Lasting};
+use shared::identity::session;
+use shared::identity::sign_in::{self, Lasting, StartedBy};
 use shared::provider::ProviderType;
 use shared::service::Service;
 
@@ -18,9 +19,13 @@ pub(crate) async fn answer(
         None => ReturnTo::default(),
     };
     let (public_url, budget) = (service.public_url(request)?, service.budget(request));
-    match sign_in::start(service, provider, &public_url, return_to.as_str(), Lasting::BeyondSession, &budget)
-        .await?
-    {
+    let session = session::of_request(service, request).await?;
+    let from = StartedBy {
+        user: session.as_ref().map(|session| &session.user_id),
+        return_to: return_to.as_str(),
+        lasting: Lasting::BeyondSession,
+    };
+    match sign_in::start(service, provider, &public_url, from, &budget).await? {
         Some(started) => crate::with_cookies(redirect::to_provider(&started.authorize), [started.cookie]),
         None => Ok(Notice::ProviderNotConfigured(provider).page()),
     }

@@ -24,8 +24,8 @@ async fn answer(service: &Arc<Service>, request: &Request) -> Result<Response, F
     let query = InstallationsQuery::parse(request.uri().query().unwrap_or_default())?;
     let (provider, budget) = (query.provider, service.budget(request));
     let hosts = linked_hosts::of_provider(service, caller.user(), provider, &budget).await?;
-    let asked = hosts.iter().map(async |host| (host.provider(), host.installations(&budget).await));
-    let (ids, missing) = listing::merge_installations(join_all(asked).await)
+    let asked = hosts.iter().map(async |host| host.found(host.installations(&budget).await));
+    let (ids, missing) = listing::merge_installations(join_all(asked).await.into_iter().flatten().collect())
         .map_err(|(provider, error)| Failure::of_call(provider, error))?;
     let missing: Vec<PartialFailure> = missing.into_iter().map(PartialFailure::from).collect();
     Ok(openhands::installations(&ids, &missing))

@@ -53,15 +53,17 @@ async fn installation_page(
     hosts.retain(|host| openhands::installation_id_for(host.provider(), installation).is_ok());
     let asked = hosts.iter().map(async |host| {
         let asked = InstallationPage { installation, sort, page, per_page };
-        (host.provider(), host.installation_page(asked, budget).await)
+        host.found(host.installation_page(asked, budget).await)
     });
-    let mut results = join_all(asked).await;
+    let mut results: Vec<_> = join_all(asked).await.into_iter().flatten().collect();
     if results.is_empty() {
         return Err(Failure::Provider { provider, error: ProviderError::NotFound });
     }
-    if results.iter().any(|(_, result)| result.is_ok()) {
-        // The id was another host's.
-        results.retain(|(_, result)| !matches!(result, Err(CallError::Host(ProviderError::NotFound))));
+    // Where another host knows the id, or may know it, who does not is no failure.
+    let unknown =
+        |result: &Result<_, CallError>| matches!(result, Err(CallError::Host(ProviderError::NotFound)));
+    if !results.iter().all(|(_, result)| unknown(result)) {
+        results.retain(|(_, result)| !unknown(result));
     }
     let (pages, missing) =
         listing::succeeded(results).map_err(|(provider, error)| Failure::of_call(provider, error))?;
@@ -84,8 +86,8 @@ async fn merged(
         Some(provider) => linked_hosts::of_provider(service, user, provider, budget).await?,
         None => linked_hosts::all(service, user, budget).await?,
     };
-    let asked = hosts.iter().map(async |host| (host.provider(), host.repositories(budget).await));
-    let list = listing::merge(join_all(asked).await)
+    let asked = hosts.iter().map(async |host| host.found(host.repositories(budget).await));
+    let list = listing::merge(join_all(asked).await.into_iter().flatten().collect())
         .map_err(|(provider, error)| Failure::of_call(provider, error))?
         .sorted(query.sort);
     let extent = Extent { total: list.total, truncated: list.total > LONGEST };

@@ -39,7 +39,7 @@ pub use faults::{Call, Fault, FaultKind};
 pub use handle::{AnswerIss, OfflineAccess};
 pub use id_token::IdTokenChange;
 pub use keys::{Algorithm, KeyError, OldKeys};
-pub use state::StateFileError;
+pub use state::{StateFileError, last_port};
 pub use world::{IdentityProvider, ProviderKind, SAML_ALIAS, User, World, demo_world};
 
 use handle::Switches;
@@ -206,7 +206,7 @@ impl SandboxOpenid {
             session_life: options.session_life,
             broker_unauthorized: options.broker_unauthorized,
             issuer: format!("http://127.0.0.1:{port}{REALM}"),
-            store: Arc::new(Store::open(world, options.state_file)?),
+            store: Arc::new(Store::open(world, options.state_file, port)?),
             http: backchannel::http_client()?,
             switches: Mutex::default(),
             calls: Mutex::default(),

@@ -38,6 +38,8 @@ pub(super) type Brokered = BTreeMap<String, BTreeMap<String, Stored>>;
 #[derive(Deserialize)]
 struct Saved {
     form: u32,
+    /// The issuer's port, which is a part of its name.
+    port: u16,
     keys: Keys,
     secret: String,
     sessions: Sessions,
@@ -47,6 +49,7 @@ struct Saved {
 #[derive(Serialize)]
 struct Saving<'a> {
     form: u32,
+    port: u16,
     keys: &'a Keys,
     secret: &'a str,
     sessions: &'a Sessions,
@@ -75,13 +78,14 @@ impl fmt::Debug for State {
 pub(super) struct Store {
     state: Mutex<State>,
     file: Option<PathBuf>,
+    port: u16,
     /// What the file holds; also keeps two writers apart.
     written: Mutex<Vec<u8>>,
 }
 
 impl Store {
     /// A world, with what a file says of keys, sessions and tokens if there is one.
-    pub(super) fn open(world: World, file: Option<PathBuf>) -> Result<Self, StartError> {
+    pub(super) fn open(world: World, file: Option<PathBuf>, port: u16) -> Result<Self, StartError> {
         let saved = match &file {
             Some(path) => load(path)?,
             None => None,
@@ -98,7 +102,7 @@ impl Store {
                 brokered: Brokered::new(),
             },
         };
-        Ok(Self { state: Mutex::new(state), file, written: Mutex::default() })
+        Ok(Self { state: Mutex::new(state), file, port, written: Mutex::default() })
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
@@ -121,7 +125,7 @@ impl Store {
         let mut written = lock(&self.written);
         let content = {
             let State { keys, secret, sessions, brokered, .. } = &*self.lock();
-            serde_json::to_vec(&Saving { form: FORM, keys, secret, sessions, brokered })
+            serde_json::to_vec(&Saving { form: FORM, port: self.port, keys, secret, sessions, brokered })
         };
         let saved = content.map_err(io::Error::other).and_then(|content| {
             if content != *written {
@@ -134,6 +138,12 @@ impl Store {
             tracing::error!(%error, path = %path.display(), "the sandbox OpenID provider's state was not saved");
         }
     }
+}
+
+/// The port of the run that wrote a file. Who listens on it again is the same issuer, whose users are the same.
+#[must_use]
+pub fn last_port(path: &Path) -> Option<u16> {
+    load(path).ok().flatten().map(|saved| saved.port)
 }
 
 fn load(path: &Path) -> Result<Option<Saved>, StateFileError> {

@@ -92,10 +92,8 @@ impl Running {
         let table = &self.stack.service.table;
         let user = table.user_of_identity(ProviderType::Github, &github_id.to_string()).await.unwrap();
         let user = user.expect("the user has signed in");
-        table
-            .delete_provider_token(&user, TokenSlot::own(ProviderType::Github), self.clock.unix())
-            .await
-            .unwrap();
+        let token = table.provider_token(&user, TokenSlot::own(ProviderType::Github)).await.unwrap().unwrap();
+        table.delete_provider_token(&user, &token, self.clock.unix()).await.unwrap();
     }
 
     /// Nothing in an answer leads to the host that the service asked.

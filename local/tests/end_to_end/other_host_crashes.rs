@@ -187,7 +187,7 @@ impl Lab {
 }
 
 /// Waits for something that another task brings about.
-async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+pub(crate) async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     let waiting = async {
         while !is_so() {
             tokio::time::sleep(Duration::from_millis(2)).await;

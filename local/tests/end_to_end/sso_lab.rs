@@ -39,6 +39,14 @@ impl Browser<'_> {
         chosen.location().to_owned()
     }
 
+    /// Signs in at another host, or links the account there.
+    pub(crate) async fn link(&self, provider: &str, login: &str) -> Answer {
+        let authorize = self.start_sign_in(&format!("/auth/{provider}/login")).await;
+        let (page, query) = authorize.split_once('?').expect("an authorize page takes a query");
+        let chosen = self.form(page, &format!("{query}&choice={login}")).await;
+        self.get(chosen.location()).await
+    }
+
     /// Signs in at the enterprise SSO as that user, whatever comes of it.
     pub(crate) async fn sso_sign_in(&self, username: &str) -> Answer {
         let callback = self.chosen(username).await;

@@ -70,7 +70,7 @@ async fn the_union_over_what_is_brokered_names_the_real_hosts() {
 #[tokio::test]
 async fn who_brokers_nothing_has_empty_lists_and_who_is_not_linked_is_told_so() {
     let running = start().await;
-    for username in ["sso-plain", "sso-saml", "sso-no-role"] {
+    for username in ["sso-plain", "sso-saml"] {
         let user = running.browser().sso_user(username).await;
         for path in [INSTALLATIONS, REPOSITORIES, "/api/user/repositories"] {
             let answer = ask(&running, &user, path).await;
@@ -80,6 +80,13 @@ async fn who_brokers_nothing_has_empty_lists_and_who_is_not_linked_is_told_so() 
                 "{username} {path}: {answer:?}"
             );
         }
+    }
+    // Who may not read what is held is told so: that is no empty list.
+    let user = running.browser().sso_user("sso-no-role").await;
+    for path in [INSTALLATIONS, REPOSITORIES] {
+        let answer = ask(&running, &user, path).await;
+        assert_eq!(answer.status, StatusCode::FORBIDDEN, "{answer:?}");
+        assert_eq!(answer.json()["provider"], "enterprise_sso");
     }
     let octocat = running.sign_in("octocat").await;
     for path in [INSTALLATIONS, REPOSITORIES] {
@@ -266,8 +273,24 @@ async fn an_account_that_belongs_to_another_user_is_reached_but_not_taken() {
     let linked = browser.session().await;
     let linked: Vec<&Value> =
         linked["providers"].as_array().unwrap().iter().map(|of| &of["provider"]).collect();
-    assert_eq!(linked, ["bitbucket", "enterprise_sso", "gitlab"]);
+    assert_eq!(linked, ["bitbucket", "enterprise_sso", "github", "gitlab"]);
+    // Nobody is found by what is brokered: who signs in at the host itself is who linked it there, or a new user.
     assert_eq!(running.sign_in("octocat").await.user_id, octocat.user_id);
+    let gitlab = running.browser();
+    gitlab.link("gitlab", "gitlab-cat").await;
+    assert_ne!(gitlab.session().await["user_id"], sso.user_id);
+}
+
+#[tokio::test]
+async fn who_links_the_account_that_is_brokered_already_is_found_by_it_from_then_on() {
+    let running = start().await;
+    let browser = running.browser();
+    let sso = browser.sso_user("sso-cat").await;
+    let linked = browser.link("gitlab", "gitlab-cat").await;
+    assert_eq!(linked.status, StatusCode::SEE_OTHER, "{linked:?}");
+    let other = running.browser();
+    other.link("gitlab", "gitlab-cat").await;
+    assert_eq!(other.session().await["user_id"], sso.user_id);
 }
 
 #[tokio::test]

@@ -93,14 +93,19 @@ async fn a_logout_of_a_subject_ends_all_sessions_that_came_from_there_and_those_
     let (first, second) = (running.browser(), running.browser());
     let user = first.sso_user("sso-cat").await;
     second.sso_sign_in("sso-cat").await;
-    // The same user by way of GitHub: the brokered account is linked.
-    let github = running.browser();
-    github.sign_in("octocat").await;
-    assert_eq!(github.session().await["user_id"], user.user_id);
+    // The same user by way of GitLab, linked in another browser.
+    let gitlab = running.browser();
+    gitlab.sso_sign_in("sso-cat").await;
+    let linked = gitlab.link("gitlab", "newcomer").await;
+    assert_eq!(linked.status, StatusCode::SEE_OTHER, "{linked:?}");
+    let elsewhere = running.browser();
+    elsewhere.link("gitlab", "newcomer").await;
+    assert_eq!(elsewhere.session().await["user_id"], user.user_id);
     let token = running.openid().logout_token("sso-cat", |_, claims| drop(claims.remove("sid"))).unwrap();
     assert_eq!(send(&running, &token).await.status, StatusCode::OK);
     assert_eq!((is_signed_in(&first).await, is_signed_in(&second).await), (false, false));
-    assert!(is_signed_in(&github).await);
+    // Who linked another account went on in the session at the issuer; who signed in at GitLab never had one.
+    assert_eq!((is_signed_in(&gitlab).await, is_signed_in(&elsewhere).await), (false, true));
     // An API key is not a session: what it reaches stays.
     assert_eq!(running.get(crate::sso_lab::REPOSITORIES).api_key(&user).send().await.status, StatusCode::OK);
 }
@@ -130,6 +135,31 @@ async fn a_logout_token_works_once() {
     assert_eq!(replayed.status, StatusCode::BAD_REQUEST, "{replayed:?}");
     insta::assert_snapshot!("a_replayed_logout_token", replayed.wire());
     assert!(is_signed_in(&again).await);
+}
+
+#[tokio::test]
+async fn a_replayed_token_of_a_subject_ends_no_later_session() {
+    let running = start().await;
+    running.browser().sso_sign_in("sso-cat").await;
+    let token = running.openid().logout_token("sso-cat", |_, claims| drop(claims.remove("sid"))).unwrap();
+    assert_eq!(send(&running, &token).await.status, StatusCode::OK);
+    let again = running.browser();
+    again.sso_sign_in("sso-cat").await;
+    assert_eq!(send(&running, &token).await.status, StatusCode::BAD_REQUEST);
+    assert!(is_signed_in(&again).await);
+}
+
+#[tokio::test]
+async fn a_session_whose_id_token_does_not_open_any_more_ends_all_the_same() {
+    let running = start().await;
+    let browser = running.browser();
+    browser.sso_sign_in("sso-cat").await;
+    // A new key ring without the key that sealed it.
+    let other = r#"{"current":"k9","keys":{"k9":"AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE="}}"#;
+    running.stack.secrets.set(local::stack::TOKEN_KEYS_SECRET, other);
+    running.clock.advance(std::time::Duration::from_secs(301));
+    assert_eq!(browser.post("/auth/logout", None).await.status, StatusCode::NO_CONTENT);
+    assert!(!is_signed_in(&browser).await);
 }
 
 #[tokio::test]

@@ -216,3 +216,23 @@ async fn without_an_issuer_in_the_settings_there_is_no_such_sign_in() {
         assert_eq!(answer.header("x-error-code"), Some("provider_not_configured"));
     }
 }
+
+#[tokio::test]
+async fn who_was_known_to_an_issuer_that_was_replaced_can_link_the_new_one() {
+    let running = start().await;
+    let browser = running.browser();
+    let user = browser.sso_user("sso-plain").await;
+    // As a row stands that was written while another issuer was configured.
+    let table = &running.stack.service.table;
+    let id = crate::behind::user(&user.user_id);
+    let provider = shared::provider::ProviderType::EnterpriseSso;
+    let now = table.identity(&id, provider).await.unwrap().unwrap();
+    let former = shared::store::Identity { subject: "https://old.example.com 1".to_owned(), ..now.clone() };
+    table.replace_identity(&now, &former).await.unwrap();
+
+    let signed_in = browser.sso_sign_in("sso-plain").await;
+    assert_eq!(signed_in.status, StatusCode::SEE_OTHER, "{signed_in:?}");
+    assert_eq!(browser.session().await["user_id"], user.user_id);
+    assert_eq!(table.user_of_identity(provider, &former.subject).await.unwrap(), None);
+    assert_eq!(running.browser().sso_user("sso-plain").await.user_id, user.user_id);
+}

@@ -12,7 +12,7 @@ use shared::clock::Clock;
 use shared::config::Config;
 use shared::github_app::AppCredentials;
 use shared::identity::sealing::{Aad, KeyRing};
-use shared::identity::sign_in::{self, Callback, Lasting};
+use shared::identity::sign_in::{self, Callback, Lasting, StartedBy};
 use shared::provider::ProviderType;
 use shared::provider::token::{FixedToken, TokenSource as _};
 use shared::provider::upstream::{Budget, Call};
@@ -86,11 +86,9 @@ async fn what_a_request_works_with_prints_nothing_secret() {
     assert_quiet(&known, "AccessToken", &fixed.token().await.unwrap());
     let public_url = running.stack.url.parse().unwrap();
     let budget = Budget::new(tokio::time::Instant::now() + Duration::from_secs(5), 1);
+    let from = StartedBy { user: None, return_to: "/", lasting: Lasting::WithSession };
     let started =
-        sign_in::start(service, ProviderType::Github, &public_url, "/", Lasting::WithSession, &budget)
-            .await
-            .unwrap()
-            .unwrap();
+        sign_in::start(service, ProviderType::Github, &public_url, from, &budget).await.unwrap().unwrap();
     known.add(started.cookie.value());
     assert_quiet(&known, "Started", &started);
     let callback = Callback {

@@ -12,3 +12,7 @@ mod harness;
 #[allow(dead_code, reason = "the rules of the policies use all of it")]
 #[path = "../policies/requests.rs"]
 mod requests;
+mod sso;
+#[allow(dead_code, reason = "the end-to-end tests use all of it")]
+#[path = "../end_to_end/sso_lab.rs"]
+mod sso_lab;

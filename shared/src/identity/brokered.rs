@@ -7,12 +7,12 @@ use super::host_flow;
 use super::sign_in::write_mapping;
 use super::token_keeping::keep_brokered;
 use crate::failure::Failure;
+use crate::provider::ProviderType;
 use crate::provider::enterprise_sso::SsoClient;
 use crate::provider::token::FixedToken;
 use crate::provider::upstream::Budget;
-use crate::provider::{HostUser, ProviderType};
 use crate::service::Service;
-use crate::store::{Identity, LinkOutcome, TokenSlot, UserId};
+use crate::store::{StoreError, TokenSlot, UserId};
 
 /// The hosts that can be brokered, in the order in which their parts of a list stand.
 pub const HOSTS: [ProviderType; 3] = [ProviderType::Github, ProviderType::Gitlab, ProviderType::Bitbucket];
@@ -46,29 +46,34 @@ async fn link_host(
     } else {
         Ok(None)
     };
-    match held {
-        Ok(Some(token)) => {
+    let slot = TokenSlot::brokered(host);
+    let known = service.table.provider_token(user, slot).await?;
+    match (held, known) {
+        (Ok(Some(token)), _) => {
             let source = FixedToken::forwarded(token.access.clone());
             keep_brokered(service, user, host, Some(token)).await?;
             note_account(service, user, host, &source, budget).await;
             Ok(())
         }
-        Ok(None) => {
-            let slot = TokenSlot::brokered(host);
-            if service.table.provider_token(user, slot).await?.is_some() {
-                service.table.delete_provider_token(user, slot, service.clock.unix()).await?;
+        (Ok(None), known) => {
+            if let Some(known) = known {
+                service.table.delete_provider_token(user, &known, service.clock.unix()).await?;
             }
-            Ok(())
+            Ok(service.table.forget_brokered_identity(user, host).await?)
         }
-        Err(error) => {
-            tracing::warn!(%error, %host, "the broker gave no token at sign-in; it is asked again when it is needed");
-            keep_brokered(service, user, host, None).await
+        (Err(error), known) => {
+            tracing::warn!(%error, %host, "the broker gave no token at sign-in; it is asked again when one is needed");
+            match known {
+                // What it gave before may be good still.
+                Some(_) => Ok(()),
+                None => keep_brokered(service, user, host, None).await,
+            }
         }
     }
 }
 
-/// Whose the token is becomes the user's identity at that host, where nobody has it and the user has no other:
-/// the token serves listings in any case. The mapping follows, as after a sign-in at GitHub itself.
+/// Whose the token is, as far as the host tells: for the user's own view, and for the mapping, which follows as after
+/// a sign-in at GitHub itself. Nobody signs in as this user by it: that is the enterprise SSO's to decide.
 async fn note_account(
     service: &Service,
     user: &UserId,
@@ -84,31 +89,33 @@ async fn note_account(
             return;
         }
     };
-    match link_identity(service, user, host, &account).await {
-        Ok(true) if host == ProviderType::Github => {
-            write_mapping(service, user, &account, source, budget).await;
-        }
-        Ok(true) => {}
-        Ok(false) => {
-            tracing::info!(%host, "a brokered account is another user's, or the user has another one");
-        }
-        Err(failure) => tracing::warn!(%failure, %host, "a brokered account was not linked"),
+    let identity = host_flow::identity(service, user, host, &account);
+    if let Err(error) = service.table.note_brokered_identity(&identity).await {
+        tracing::warn!(%error, %host, "whose a brokered token is was not noted");
+    }
+    if host == ProviderType::Github {
+        write_mapping(service, user, &account, source, budget).await;
     }
 }
 
-async fn link_identity(
+/// Whether the operator lets the enterprise SSO broker a host (still).
+///
+/// # Errors
+/// [`Failure`] when the secret cannot be read.
+pub(super) async fn brokers(service: &Service, host: ProviderType) -> Result<bool, Failure> {
+    Ok(service.sso_client().await?.is_some_and(|client| client.broker.contains_key(&host)))
+}
+
+/// Whether a user has signed in at the issuer of now: what another one gave is none of its business.
+///
+/// # Errors
+/// [`StoreError`].
+pub(super) async fn is_of_issuer(
     service: &Service,
     user: &UserId,
-    provider: ProviderType,
-    account: &HostUser,
-) -> Result<bool, Failure> {
-    let identity = Identity {
-        user_id: user.clone(),
-        provider,
-        subject: account.id.clone(),
-        login: account.login.clone(),
-        avatar_url: account.avatar_url.clone(),
-        linked_at: service.clock.unix(),
-    };
-    Ok(matches!(service.table.link_identity(&identity, false).await?, LinkOutcome::Linked(_)))
+    client: &SsoClient,
+) -> Result<bool, StoreError> {
+    let identity = service.table.identity(user, ProviderType::EnterpriseSso).await?;
+    let issuer = client.issuer.as_str();
+    Ok(identity.is_some_and(|identity| host_flow::subject_of(issuer, &identity.subject).is_some()))
 }

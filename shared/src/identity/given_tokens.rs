@@ -3,16 +3,16 @@
 
 use std::sync::Arc;
 
-use super::host_flow;
+use super::host_flow::{self, identity};
 use super::sign_out::end_token;
 use super::token_keeping::keep_given;
 use crate::contract::openhands::GivenToken;
 use crate::failure::Failure;
 use crate::provider::token::FixedToken;
 use crate::provider::upstream::Budget;
-use crate::provider::{CallError, HostUser, ProviderError, ProviderType};
+use crate::provider::{CallError, ProviderError, ProviderType};
 use crate::service::Service;
-use crate::store::{Identity, LinkOutcome, UserId};
+use crate::store::{LinkOutcome, UserId};
 
 /// What became of the tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,7 +66,10 @@ pub async fn store(
     for (provider, _, host, account) in &verified {
         // Numbers of accounts mean something at the configured host only.
         if let (None, Some(account)) = (host, account)
-            && !link(service, user, *provider, account).await?
+            && !matches!(
+                service.table.link_identity(&identity(service, user, *provider, account), false).await?,
+                LinkOutcome::Linked(_)
+            )
         {
             return Ok(Given::OfAnotherUser(*provider));
         }
@@ -75,23 +78,6 @@ pub async fn store(
         keep_given(service, user, provider, token, host.as_deref()).await?;
     }
     Ok(Given::Stored)
-}
-
-async fn link(
-    service: &Service,
-    user: &UserId,
-    provider: ProviderType,
-    account: &HostUser,
-) -> Result<bool, Failure> {
-    let identity = Identity {
-        user_id: user.clone(),
-        provider,
-        subject: account.id.clone(),
-        login: account.login.clone(),
-        avatar_url: account.avatar_url.clone(),
-        linked_at: service.clock.unix(),
-    };
-    Ok(matches!(service.table.link_identity(&identity, false).await?, LinkOutcome::Linked(_)))
 }
 
 /// Whether a host that is named is the configured one, whose own addresses are used then.

@@ -15,6 +15,7 @@ use crate::provider::token::{FixedToken, TokenSource};
 use crate::provider::upstream::Budget;
 use crate::provider::{CallError, HostUser, ProviderError, ProviderType};
 use crate::service::Service;
+use crate::store::{Identity, UserId};
 
 /// A host, with our client there.
 #[derive(Debug)]
@@ -178,7 +179,9 @@ impl<'a> HostFlow<'a> {
         let client = match &self.client {
             Client::Oauth(client) => client,
             Client::Sso(client) => {
+                // Another issuer's token is not shown to this one.
                 let subject = identity.and_then(|identity| subject_of(client.issuer.as_str(), identity));
+                let subject = Some(subject.ok_or(OauthError::BadRefreshToken)?);
                 return service.enterprise_sso.refresh(client, refresh_token, subject, budget).await;
             }
         };
@@ -236,8 +239,26 @@ pub(super) fn subject(issuer: &str, subject: &str) -> String {
 }
 
 /// The subject in an identity's key, if it is of that issuer.
-fn subject_of<'a>(issuer: &str, identity: &'a str) -> Option<&'a str> {
+pub(super) fn subject_of<'a>(issuer: &str, identity: &'a str) -> Option<&'a str> {
     identity.strip_prefix(issuer)?.strip_prefix(' ')
+}
+
+/// An account at a host as an identity of a user.
+pub(super) fn identity(
+    service: &Service,
+    user: &UserId,
+    provider: ProviderType,
+    account: &HostUser,
+) -> Identity {
+    Identity {
+        user_id: user.clone(),
+        provider,
+        subject: account.id.clone(),
+        login: account.login.clone(),
+        avatar_url: account.avatar_url.clone(),
+        linked_at: service.clock.unix(),
+        brokered: false,
+    }
 }
 
 /// Whose a token is, at the configured host or another; none where that host is not allowed.

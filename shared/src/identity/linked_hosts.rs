@@ -7,15 +7,17 @@ use super::brokered;
 use super::linked_token::LinkedToken;
 use crate::failure::Failure;
 use crate::provider::listing::{self, Listing};
+use crate::provider::token::TokenError;
 use crate::provider::upstream::Budget;
 use crate::provider::{CallError, ProviderError, ProviderType, Repository, Sort};
 use crate::service::Service;
-use crate::store::{TokenSlot, UserId};
+use crate::store::{ProviderToken, TokenSlot, UserId};
 
 /// A host and a user's token for it.
 #[derive(Debug)]
 pub struct LinkedHost {
     provider: ProviderType,
+    brokered: bool,
     token: LinkedToken,
 }
 
@@ -45,7 +47,7 @@ pub async fn of_provider(
 ) -> Result<Vec<LinkedHost>, Failure> {
     if provider != ProviderType::EnterpriseSso {
         let token = LinkedToken::at_any_host(service.clone(), user.clone(), provider, budget);
-        return Ok(vec![LinkedHost { provider, token }]);
+        return Ok(vec![LinkedHost { provider, brokered: false, token }]);
     }
     let slots = slots(service, user).await?;
     if !slots.contains(&TokenSlot::own(provider)) {
@@ -70,19 +72,33 @@ pub async fn all(service: &Arc<Service>, user: &UserId, budget: &Budget) -> Resu
 }
 
 async fn slots(service: &Service, user: &UserId) -> Result<Vec<TokenSlot>, Failure> {
-    Ok(service.table.provider_tokens(user).await?.iter().map(crate::store::ProviderToken::slot).collect())
+    let tokens = service.table.provider_tokens(user).await?;
+    let mut slots = Vec::with_capacity(tokens.len());
+    for slot in tokens.iter().map(ProviderToken::slot) {
+        if !slot.brokered || brokered::brokers(service, slot.provider).await? {
+            slots.push(slot);
+        }
+    }
+    Ok(slots)
 }
 
 impl LinkedHost {
     fn of(service: &Arc<Service>, user: &UserId, slot: TokenSlot, budget: &Budget) -> Self {
         let token = LinkedToken::of(service.clone(), user.clone(), slot, budget);
-        Self { provider: slot.provider, token }
+        Self { provider: slot.provider, brokered: slot.brokered, token }
     }
 
     /// The host.
     #[must_use]
     pub const fn provider(&self) -> ProviderType {
         self.provider
+    }
+
+    /// What became of a question to this host. A brokered token that turned out to be none (its row was kept because
+    /// the broker could not be asked before) is nothing that failed: the host is not linked.
+    pub fn found<T>(&self, result: Result<T, CallError>) -> Option<(ProviderType, Result<T, CallError>)> {
+        let nothing_held = self.brokered && matches!(result, Err(CallError::Token(TokenError::NotLinked)));
+        (!nothing_held).then_some((self.provider, result))
     }
 
     /// The ids of all installations, in the host's order.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
+use super::brokered;
 use super::token_keeping::open_access;
 use super::token_renewal::{Renewal, renew};
 use crate::provider::bitbucket::Bitbucket;
@@ -29,6 +30,7 @@ const FRESH_SECONDS: i64 = 5;
 #[derive(Clone, Debug)]
 struct Usable {
     token: AccessToken,
+    slot: TokenSlot,
     host: Option<String>,
 }
 
@@ -77,33 +79,49 @@ impl LinkedToken {
     }
 
     /// The row of the token that is wanted.
-    async fn row(&self) -> Result<ProviderToken, TokenError> {
-        let read = async |slot| {
-            let row = self.service.table.provider_token(&self.user, slot).await?;
-            Ok::<_, TokenError>(row.filter(|row| self.any_host || row.host.is_none()))
-        };
+    async fn row(&self, rejected: Option<Rejected>) -> Result<ProviderToken, TokenError> {
         let provider = match self.wanted {
-            Wanted::Only(slot) => return read(slot).await?.ok_or(TokenError::NotLinked),
+            Wanted::Only(slot) => return self.read(slot).await?.ok_or(TokenError::NotLinked),
             Wanted::Usable(provider) => provider,
         };
-        let own = read(TokenSlot::own(provider)).await?;
+        let own = self.read(TokenSlot::own(provider)).await?;
         let now = self.service.clock.unix();
+        let is_of_use = |own: &ProviderToken| {
+            own.is_usable(now) && (own.sealed_refresh.is_some() || !is_rejected(own, rejected))
+        };
         // Nobody brokers the broker's own token.
-        if own.as_ref().is_some_and(|own| own.is_usable(now)) || provider == ProviderType::EnterpriseSso {
+        if own.as_ref().is_some_and(is_of_use) || provider == ProviderType::EnterpriseSso {
             return own.ok_or(TokenError::NotLinked);
         }
-        read(TokenSlot::brokered(provider)).await?.or(own).ok_or(TokenError::NotLinked)
+        let brokered = self.read(TokenSlot::brokered(provider)).await?;
+        brokered.or(own).ok_or(TokenError::NotLinked)
+    }
+
+    async fn read(&self, slot: TokenSlot) -> Result<Option<ProviderToken>, TokenError> {
+        let row = self.service.table.provider_token(&self.user, slot).await?;
+        let Some(row) = row.filter(|row| self.any_host || row.host.is_none()) else { return Ok(None) };
+        if row.slot() != slot {
+            // It would open as what it says that it is, and be sent to the host of this row.
+            return Err(TokenError::Unavailable("a token stands in the row of another".to_owned()));
+        }
+        if row.brokered {
+            let brokers = brokered::brokers(&self.service, slot.provider).await;
+            return Ok(brokers
+                .map_err(|failure| TokenError::Unavailable(failure.to_string()))?
+                .then_some(row));
+        }
+        Ok(Some(row))
     }
 
     /// A usable token; not the version that the host has rejected, nor an older one.
-    async fn usable(&self, rejected: Option<u64>) -> Result<Option<Usable>, TokenError> {
+    async fn usable(&self, rejected: Option<Rejected>) -> Result<Option<Usable>, TokenError> {
         loop {
-            let row = self.row().await?;
+            let row = self.row(rejected).await?;
             if row.ended {
                 return Err(TokenError::Expired);
             }
             let now = self.service.clock.unix();
-            let refused = rejected.is_some_and(|version| row.version <= version);
+            let refused = is_rejected(&row, rejected);
             let left = row.access_expires_at.map(|at| at - now);
             if !refused && left.is_none_or(|left| left > RENEW_AHEAD_SECONDS) {
                 return self.open(&row).await.map(Some);
@@ -137,7 +155,9 @@ impl LinkedToken {
                     tokio::time::sleep(wait).await;
                 }
                 // It could not be renewed ahead of its end, and has not ended yet.
-                Err(TokenError::Host(error)) if !refused && left.is_some_and(|left| left > 0) => {
+                Err(TokenError::Host(error) | TokenError::Broker(error))
+                    if !refused && left.is_some_and(|left| left > 0) =>
+                {
                     tracing::warn!(%error, "a token was not renewed ahead of its end");
                     return self.open(&row).await.map(Some);
                 }
@@ -190,8 +210,20 @@ impl LinkedToken {
         let secret = open_access(&self.service, &self.user, row).await?;
         let fresh = self.service.clock.unix() - row.obtained_at < FRESH_SECONDS;
         let token = AccessToken { secret, version: row.version, fresh };
-        Ok(Usable { token, host: row.host.clone() })
+        Ok(Usable { token, slot: row.slot(), host: row.host.clone() })
     }
+}
+
+/// A token that a host did not accept.
+#[derive(Clone, Copy, Debug)]
+struct Rejected {
+    slot: TokenSlot,
+    version: u64,
+}
+
+/// Whether a row is what was rejected, or older.
+fn is_rejected(row: &ProviderToken, rejected: Option<Rejected>) -> bool {
+    rejected.is_some_and(|rejected| row.slot() == rejected.slot && row.version <= rejected.version)
 }
 
 fn not_allowed() -> CallError {
@@ -210,14 +242,17 @@ impl TokenSource for LinkedToken {
 
     async fn renew(&self, rejected: &AccessToken) -> Result<Option<AccessToken>, TokenError> {
         let mut current = self.current.lock().await;
-        if let Some(usable) = current.as_ref().filter(|usable| usable.token.version > rejected.version) {
+        if let Some(usable) = current.as_ref().filter(|usable| usable.token.version != rejected.version) {
             return Ok(Some(usable.token.clone()));
         }
-        let usable = self.usable(Some(rejected.version)).await?;
-        if let Some(usable) = &usable {
-            *current = Some(usable.clone());
+        let Some(before) = &*current else { return Ok(None) };
+        let rejected = Rejected { slot: before.slot, version: rejected.version };
+        let Some(usable) = self.usable(Some(rejected)).await? else { return Ok(None) };
+        // The call under way goes to the host of the token that it began with.
+        if usable.host != before.host {
+            return Err(TokenError::Expired);
         }
-        Ok(usable.map(|usable| usable.token))
+        Ok(Some(current.insert(usable).token.clone()))
     }
 }
 

@@ -23,11 +23,11 @@ const LONGEST_KEY_ID: usize = 64;
 pub struct Aad<'a> {
     /// The table, so that a backup of production does not open in a test.
     pub table: &'a str,
-    /// Whose token it is.
+    /// Whose it is: a user, or the state of a sign-in under way.
     pub user: &'a str,
     /// Of which host.
     pub provider: ProviderType,
-    /// Which of the host's tokens: access or refresh.
+    /// What it is: an access or a refresh token, own or brokered, an ID token, a sign-in's verifier.
     pub kind: &'a str,
     /// The row's version: an older token put back does not open.
     pub version: u64,

@@ -76,10 +76,10 @@ pub struct SsoSignIn {
     pub issuer: String,
 }
 
-/// The name under which a session at an issuer is found again: neither text may make it another's.
+/// A name for what an issuer names, such as a session: neither text may make it another's.
 #[must_use]
-pub fn sso_session(issuer: &str, session_id: &str) -> String {
-    let text = format!("{}:{issuer}{session_id}", issuer.len());
+pub fn within_issuer(issuer: &str, name: &str) -> String {
+    let text = format!("{}:{issuer}{name}", issuer.len());
     URL_SAFE_NO_PAD.encode(digest(&SHA256, text.as_bytes()))
 }
 
@@ -105,9 +105,14 @@ pub async fn start(
         ends_at: now + ABSOLUTE_SECONDS,
         sso_session: None,
     };
-    let login = match sso {
-        Some(sso) => Some(sso_login(service, &session, sso).await?),
-        None => None,
+    let login = match (sso, previous) {
+        (Some(sso), _) => Some(sso_login(service, &session, sso).await?),
+        // Who links another account goes on in the session at the issuer, and ends with it.
+        (None, Some(before)) if before.user_id == *user => {
+            let login = service.table.sso_login(before).await?;
+            login.map(|login| SsoLogin { hash: session.hash.clone(), expires_at: session.ends_at, ..login })
+        }
+        _ => None,
     };
     let session = Session { sso_session: login.as_ref().map(|login| login.session.clone()), ..session };
     service.table.start_session(&session, login.as_ref(), previous).await?;
@@ -120,7 +125,8 @@ async fn sso_login(service: &Service, session: &Session, sso: &SsoSignIn) -> Res
     let keys = service.token_keys.get().await?;
     let sealed = keys.seal(&id_token_aad(service, &session.user_id), &sso.id_token)?;
     Ok(SsoLogin {
-        session: sso_session(&sso.issuer, session_id),
+        session: within_issuer(&sso.issuer, session_id),
+        issuer: sso.issuer.clone(),
         hash: session.hash.clone(),
         user_id: session.user_id.clone(),
         sealed_id_token: sealed.bytes,
@@ -134,16 +140,33 @@ fn id_token_aad<'a>(service: &'a Service, user: &'a UserId) -> Aad<'a> {
     Aad { table: service.table.name(), user: user.as_str(), provider, kind: "id_token", version: 0 }
 }
 
-/// The ID token of the sign-in that a session came from; none for other sessions.
+/// The issuer and the ID token of the sign-in that a session came from; none for other sessions.
 ///
 /// # Errors
 /// [`Failure`].
-pub async fn id_token(service: &Service, session: &Session) -> Result<Option<SecretString>, Failure> {
+pub async fn id_token(
+    service: &Service,
+    session: &Session,
+) -> Result<Option<(String, SecretString)>, Failure> {
     let Some(login) = service.table.sso_login(session).await? else { return Ok(None) };
     let sealed = Sealed { key_id: login.key_id, bytes: login.sealed_id_token };
     let opened =
         sealing::open(&service.token_keys, &id_token_aad(service, &session.user_id), &sealed).await?;
-    Ok(Some(opened))
+    Ok(Some((login.issuer, opened)))
+}
+
+/// Ends the session that a cookie was made for, before it was given to anybody.
+pub(super) async fn forget(service: &Service, cookie: &Cookie<'static>) {
+    let Some(token) = SecretToken::parse("", cookie.value()) else { return };
+    let ended = async {
+        if let Some(session) = service.table.session(token.hash().as_str()).await? {
+            service.table.end_session(&session).await?;
+        }
+        Ok::<_, StoreError>(())
+    };
+    if let Err(error) = ended.await {
+        tracing::warn!(%error, "a session that nobody has was not ended; it ends by itself");
+    }
 }
 
 /// The cookie that ends the browser's.

@@ -39,8 +39,7 @@ pub async fn claim<T: TokenSource>(
     let app_id = service.github_app.credentials().await?.app_id;
     let installations = service.github.installations(source, budget).await?;
     let ours = |shown: &&Installation| shown.app_id.is_none_or(|id| id == app_id);
-    let mut rows: Vec<_> =
-        installations.iter().filter(ours).map(|shown| Shown::new(shown, own_account)).collect();
+    let mut rows = Shown::of_our_app(&installations, app_id, own_account);
     let found = installations.iter().filter(ours).find(|shown| shown.id == installation);
 
     let mut claim = Claim::NotShown;

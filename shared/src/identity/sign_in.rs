@@ -9,7 +9,7 @@ use time::Duration;
 use url::Url;
 
 use super::brokered;
-use super::host_flow::{Authorization, CompleteError, HostFlow, Returned};
+use super::host_flow::{self, Authorization, CompleteError, HostFlow, Returned};
 use super::sealing::{self, Aad, Sealed};
 use super::secret_token::SecretToken;
 use super::session;
@@ -18,12 +18,13 @@ use crate::config::endpoint;
 use crate::contract::Request;
 use crate::failure::Failure;
 use crate::github_app::mapping::{Shown, note_shown};
+use crate::provider::enterprise_sso::SsoClient;
 use crate::provider::oauth::OauthError;
 use crate::provider::token::FixedToken;
 use crate::provider::upstream::Budget;
-use crate::provider::{HostUser, ProviderType};
+use crate::provider::{HostUser, ProviderError, ProviderType};
 use crate::service::Service;
-use crate::store::{Identity, LinkOutcome, SignIn, StoreError, UserId};
+use crate::store::{Identity, LinkOutcome, SignIn, StoreError, UserId, random_name};
 
 /// A cookie for the browser.
 pub type Cookie = cookie::Cookie<'static>;
@@ -55,6 +56,17 @@ pub enum Lasting {
     BeyondSession,
     /// As long as the session there: what is left where the issuer allows no more.
     WithSession,
+}
+
+/// Who starts a sign-in, and what they want of it.
+#[derive(Clone, Copy, Debug)]
+pub struct StartedBy<'a> {
+    /// Who is signed in already, and so gets the account linked.
+    pub user: Option<&'a UserId>,
+    /// Where the browser goes afterwards: a relative path.
+    pub return_to: &'a str,
+    /// How long its tokens are to last.
+    pub lasting: Lasting,
 }
 
 /// A sign-in that has ended well.
@@ -94,6 +106,8 @@ pub enum SignInError {
     /// The issuer gives this client or this user no tokens that outlive its session: start again without.
     #[error("the issuer allows no offline access")]
     NoOfflineAccess {
+        /// Who started it, if somebody was signed in.
+        user: Option<UserId>,
         /// Where the browser wanted to go.
         return_to: String,
     },
@@ -147,10 +161,10 @@ pub async fn start(
     service: &Service,
     provider: ProviderType,
     public_url: &Url,
-    return_to: &str,
-    lasting: Lasting,
+    from: StartedBy<'_>,
     budget: &Budget,
 ) -> Result<Option<Started>, Failure> {
+    let StartedBy { user, return_to, lasting } = from;
     let Some(flow) = HostFlow::at(service, provider).await? else { return Ok(None) };
     let state = SecretToken::generate("")?;
     let browser = SecretToken::generate("")?;
@@ -161,7 +175,7 @@ pub async fn start(
         redirect_uri: redirect_uri.as_str(),
         state: state.expose(),
         code_verifier: verifier.expose(),
-        offline: lasting == Lasting::BeyondSession,
+        offline: lasting == Lasting::BeyondSession && provider == ProviderType::EnterpriseSso,
     };
     // An issuer that cannot be reached starts nothing.
     let authorize = flow
@@ -181,9 +195,11 @@ pub async fn start(
             sealed_verifier: sealed.bytes,
             key_id: sealed.key_id,
             offline: authorization.offline,
+            user_id: user.cloned(),
             return_to: return_to.to_owned(),
             ends_at: now + LIFE_SECONDS,
             used: false,
+            used_by: None,
             expires_at: now + REMEMBERED_SECONDS,
         })
         .await?;
@@ -239,9 +255,10 @@ pub async fn finish(
         "access_denied" => SignInError::Denied,
         // Keycloak's codes for a client without the scope, and for a user without the role.
         "invalid_scope" | "not_allowed" if sign_in.offline => {
-            SignInError::NoOfflineAccess { return_to: sign_in.return_to.clone() }
+            let (user, return_to) = (sign_in.user_id.clone(), sign_in.return_to.clone());
+            SignInError::NoOfflineAccess { user, return_to }
         }
-        _ => SignInError::Refused,
+        code => refusal(provider, &OauthError::refused(code)),
     };
     if let Some(error) = &callback.error {
         return Err(refused(error));
@@ -254,16 +271,20 @@ pub async fn finish(
         code_verifier: verifier.expose_secret(),
     };
     let granted = flow.complete(returned, budget).await.map_err(|error| match error {
-        CompleteError::Oauth(OauthError::Refused(code)) if sign_in.offline => refused(&code),
+        CompleteError::Oauth(OauthError::Refused(code)) => refused(&code),
         CompleteError::Oauth(error) => refusal(provider, &error),
         CompleteError::Account(error) => Failure::of_call(provider, error).into(),
     })?;
     let source = FixedToken::fresh(granted.tokens.access.clone());
 
     let previous = session::of_request(service, request).await?;
-    let user =
-        user_of(service, provider, &granted.account, previous.as_ref().map(|session| &session.user_id))
-            .await?;
+    // Linked to who started it and to nobody else: a browser may have been given another session meanwhile.
+    let previous = match (&sign_in.user_id, previous) {
+        (Some(user), Some(session)) if session.user_id != *user => return Err(SignInError::StateMissing),
+        (_, previous) => previous,
+    };
+    let linking = previous.as_ref().filter(|_| sign_in.user_id.is_some());
+    let user = user_of(service, provider, &granted.account, linking.map(|session| &session.user_id)).await?;
     token_keeping::keep_granted(service, &user, provider, &granted.tokens, redirect_uri.as_str()).await?;
     // Before the listing, which may take long: who logs out in another browser meanwhile ends the token
     // only if no session needs it.
@@ -271,7 +292,12 @@ pub async fn finish(
         session::start(service, &user, granted.sso.as_ref(), previous.as_ref(), secure).await?;
     match provider {
         ProviderType::Github => write_mapping(service, &user, &granted.account, &source, budget).await,
-        ProviderType::EnterpriseSso => brokered::link(service, &user, &source, budget).await?,
+        ProviderType::EnterpriseSso => {
+            if let Err(failure) = brokered::link(service, &user, &source, budget).await {
+                session::forget(service, &session_cookie).await;
+                return Err(failure.into());
+            }
+        }
         ProviderType::Gitlab | ProviderType::Bitbucket => {}
     }
 
@@ -311,7 +337,8 @@ async fn use_state(
     if service.clock.unix() >= sign_in.ends_at {
         return Err(SignInError::StateExpired);
     }
-    if !service.table.use_sign_in(hash.as_str()).await? {
+    let this_try = random_name().map_err(Failure::from)?;
+    if !service.table.use_sign_in(hash.as_str(), &this_try).await? {
         return Err(SignInError::StateReused);
     }
     let sealed = Sealed { key_id: sign_in.key_id.clone(), bytes: sign_in.sealed_verifier.clone() };
@@ -325,10 +352,22 @@ async fn use_state(
 /// What is the host's failure, or ours, and not this sign-in's.
 fn failure_of(provider: ProviderType, error: &OauthError) -> Option<Failure> {
     match error {
-        OauthError::Host(error) => Some(Failure::Provider { provider, error: *error }),
+        OauthError::Host(error) => Some(Failure::Provider { provider, error: not_about_the_user(*error) }),
         OauthError::BadClient | OauthError::BadRedirect => Some(unexpected(error)),
         OauthError::BadCode | OauthError::BadRefreshToken | OauthError::Refused(_) => None,
     }
+}
+
+/// A host's error where it was asked without a user's token: that it refuses, or knows no such address, is then no
+/// word about the user, who is not even signed in.
+pub(super) fn not_about_the_user(error: ProviderError) -> ProviderError {
+    let status = match error {
+        ProviderError::Unauthorized => 401,
+        ProviderError::Forbidden(_) => 403,
+        ProviderError::NotFound => 404,
+        other => return other,
+    };
+    ProviderError::BadResponse { status }
 }
 
 fn unexpected(error: &OauthError) -> Failure {
@@ -359,16 +398,17 @@ async fn user_of(
             (_, Some(user)) | (Some(user), None) => user.clone(),
             (None, None) => UserId::generate(&service.clock).map_err(Failure::from)?,
         };
-        let identity = Identity {
-            user_id: user_id.clone(),
-            provider,
-            subject: subject.clone(),
-            login: account.login.clone(),
-            avatar_url: account.avatar_url.clone(),
-            linked_at: service.clock.unix(),
-        };
+        let identity = host_flow::identity(service, &user_id, provider, account);
         match service.table.link_identity(&identity, new_user).await {
             Ok(LinkOutcome::Linked(_)) => return Ok(user_id),
+            // Another issuer is configured now: what the old one called the user is nobody's name any more.
+            Ok(LinkOutcome::OtherIdentity(other)) if is_of_former_issuer(service, &other).await? => {
+                match service.table.replace_identity(&other, &identity).await {
+                    Ok(()) => return Ok(user_id),
+                    Err(StoreError::Conflict) => {}
+                    Err(error) => return Err(error.into()),
+                }
+            }
             Ok(LinkOutcome::OtherUsers | LinkOutcome::OtherIdentity(_)) => {
                 return Err(SignInError::OtherUser);
             }
@@ -377,6 +417,17 @@ async fn user_of(
         }
     }
     Err(StoreError::Conflict.into())
+}
+
+/// Whether an identity is at an issuer that the operator has replaced by another.
+async fn is_of_former_issuer(service: &Service, identity: &Identity) -> Result<bool, Failure> {
+    if identity.provider != ProviderType::EnterpriseSso {
+        return Ok(false);
+    }
+    let client = service.sso_client().await?;
+    let of_now =
+        |client: SsoClient| host_flow::subject_of(client.issuer.as_str(), &identity.subject).is_some();
+    Ok(!client.is_some_and(of_now))
 }
 
 /// Rows of what the new token shows. A host that fails here does not keep anybody out: the next complete
@@ -396,8 +447,13 @@ pub(super) async fn write_mapping(
         }
     };
     let own_account = account.id.parse().ok();
-    let shown: Vec<Shown> =
-        installations.iter().map(|installation| Shown::new(installation, own_account)).collect();
+    let shown = match service.github_app.credentials().await {
+        Ok(app) => Shown::of_our_app(&installations, app.app_id, own_account),
+        Err(error) => {
+            tracing::warn!(%error, "no mapping was written at sign-in");
+            return;
+        }
+    };
     if let Err(failure) = note_shown(service, user, &shown, budget).await {
         tracing::warn!(%failure, "the mapping was not wholly written at sign-in");
     }

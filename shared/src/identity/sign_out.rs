@@ -3,20 +3,18 @@
 
 use std::sync::Arc;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use ring::digest::{SHA256, digest};
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
 use super::host_flow::{HostFlow, subject};
 use super::session;
+use super::sign_in::not_about_the_user;
 use super::token_keeping::{open_access, open_refresh};
 use crate::config::endpoint;
 use crate::failure::Failure;
-use crate::provider::ProviderType;
 use crate::provider::enterprise_sso::SsoError;
 use crate::provider::upstream::Budget;
+use crate::provider::{ProviderError, ProviderType};
 use crate::service::Service;
 use crate::store::{AnswerOwner, ProviderToken, Session, UserId};
 
@@ -29,8 +27,7 @@ const REMEMBERED_SECONDS: i64 = 300;
 /// # Errors
 /// [`Failure`] when the table fails; a host not answering is tolerated, the session has ended all the same.
 pub async fn sign_out(service: &Arc<Service>, ended: &Session, budget: &Budget) -> Result<(), Failure> {
-    service.table.end_session(ended).await?;
-    end_unneeded(service, &ended.user_id, budget).await
+    end_sessions(service, &ended.user_id, std::slice::from_ref(ended), budget).await
 }
 
 /// Where the browser ends its session at the enterprise SSO too (OpenID Connect RP-Initiated Logout 1.0): for a
@@ -48,7 +45,19 @@ pub async fn end_session_url(
         return Ok(None);
     }
     let Some(client) = service.sso_client().await? else { return Ok(None) };
-    let Some(id_token) = session::id_token(service, session).await? else { return Ok(None) };
+    let (issuer, id_token) = match session::id_token(service, session).await {
+        Ok(Some(found)) => found,
+        Ok(None) => return Ok(None),
+        Err(Failure::Internal(error)) => {
+            tracing::error!(error, "the session at the enterprise SSO goes on: its ID token does not open");
+            return Ok(None);
+        }
+        Err(failure) => return Err(failure),
+    };
+    if issuer != client.issuer.as_str() {
+        // Another one is configured now: what this one gave is none of its business.
+        return Ok(None);
+    }
     // Where the issuer sends the browser afterwards: the operator registers it there.
     let back = endpoint(public_url, &["auth", "session"]);
     match service.enterprise_sso.end_session_url(&client, &id_token, back.as_str(), budget).await {
@@ -92,46 +101,52 @@ pub async fn backchannel_logout(
         service.enterprise_sso.logout_token(&client, logout_token.expose_secret(), budget).await.map_err(
             |error| match error {
                 SsoError::Host(error) => {
+                    let error = not_about_the_user(error);
                     Failure::Provider { provider: ProviderType::EnterpriseSso, error }.into()
                 }
+                SsoError::Token(problem) => {
+                    tracing::warn!(error = %problem, "a logout token was refused");
+                    BackchannelError::BadToken(SsoError::Token(problem).to_string())
+                }
                 other => {
-                    tracing::warn!(error = %other, "a logout token was refused");
-                    BackchannelError::BadToken(other.to_string())
+                    tracing::error!(error = %other, "no logout token can be checked");
+                    let error = ProviderError::BadResponse { status: 200 };
+                    Failure::Provider { provider: ProviderType::EnterpriseSso, error }.into()
                 }
             },
         )?;
     let issuer = client.issuer.as_str();
-    let sessions = match (&token.session_id, &token.subject) {
-        (Some(session_id), _) => of_session(service, issuer, session_id).await?,
-        (None, Some(sub)) => of_subject(service, issuer, sub).await?,
-        (None, None) => Vec::new(),
+    let name = session::within_issuer(issuer, &token.jti);
+    if service.table.has_logout_token(&name).await.map_err(Failure::from)? {
+        return Err(BackchannelError::Replayed);
+    }
+    let mut sessions = match &token.subject {
+        Some(sub) => of_subject(service, issuer, sub).await?,
+        None => Vec::new(),
     };
-    let mut users: Vec<UserId> = Vec::new();
-    for session in &sessions {
-        service.table.end_session(session).await.map_err(Failure::from)?;
-        if !users.contains(&session.user_id) {
-            users.push(session.user_id.clone());
-        }
+    if let Some(session_id) = &token.session_id {
+        // Of the subject's those that the issuer never named: it cannot mean them otherwise.
+        sessions.retain(|session| is_unnamed(session, issuer));
+        sessions.extend(of_session(service, issuer, session_id).await?);
     }
-    for user in &users {
-        end_unneeded(service, user, budget).await?;
+    for of_user in sessions.chunk_by(|one, next| one.user_id == next.user_id) {
+        end_sessions(service, &of_user[0].user_id, of_user, budget).await?;
     }
-    let name =
-        URL_SAFE_NO_PAD.encode(digest(&SHA256, format!("{}:{issuer}{}", issuer.len(), token.jti).as_bytes()));
     let remembered = token.expires_at.saturating_add(REMEMBERED_SECONDS);
-    if service.table.note_logout_token(&name, remembered).await.map_err(Failure::from)? {
-        Ok(())
-    } else {
-        Err(BackchannelError::Replayed)
-    }
+    Ok(service.table.note_logout_token(&name, remembered).await.map_err(Failure::from)?)
+}
+
+/// Whether a session came from the issuer without a name of its session there.
+fn is_unnamed(session: &Session, issuer: &str) -> bool {
+    session.sso_session.as_deref() == Some(&*session::within_issuer(issuer, &session.hash))
 }
 
 /// The sessions that came from one session at the issuer.
 async fn of_session(service: &Service, issuer: &str, session_id: &str) -> Result<Vec<Session>, Failure> {
-    let name = session::sso_session(issuer, session_id);
+    let name = session::within_issuer(issuer, session_id);
     let mut sessions = Vec::new();
     for login in service.table.sso_logins(&name).await? {
-        // Its own row says the same, unless it has ended already; then there is nothing to end but this.
+        // None of them is there that has ended: both end together.
         sessions.extend(service.table.session(&login.hash).await?);
     }
     Ok(sessions)
@@ -147,23 +162,51 @@ async fn of_subject(service: &Service, issuer: &str, sub: &str) -> Result<Vec<Se
     Ok(sessions.into_iter().filter(|session| session.sso_session.is_some()).collect())
 }
 
-/// Forgets what was read for a user, and the tokens where nothing needs them any more.
-async fn end_unneeded(service: &Arc<Service>, user: &UserId, budget: &Budget) -> Result<(), Failure> {
+/// Ends sessions of a user, and what nothing needs without them. They themselves come last: where the table fails on
+/// the way, they are there to be ended again, and nothing is left over.
+async fn end_sessions(
+    service: &Arc<Service>,
+    user: &UserId,
+    ending: &[Session],
+    budget: &Budget,
+) -> Result<(), Failure> {
+    let others = end_unneeded(service, user, ending, budget).await?;
+    for session in ending {
+        service.table.end_session(session).await?;
+    }
+    // The others may have ended meanwhile, each counting on these.
+    if others && let Err(failure) = end_unneeded(service, user, &[], budget).await {
+        tracing::warn!(%failure, "whether anything still needs a user's tokens was not looked at again");
+    }
+    Ok(())
+}
+
+/// Forgets what was read for a user, and the tokens where nothing needs them once these sessions have ended. Tells
+/// whether another session needs them.
+async fn end_unneeded(
+    service: &Arc<Service>,
+    user: &UserId,
+    ending: &[Session],
+    budget: &Budget,
+) -> Result<bool, Failure> {
     let now = service.clock.unix();
     let tokens = service.table.provider_tokens(user).await?;
     for token in &tokens {
         service.table.forget_answers(&AnswerOwner::User(user.clone()), token.provider, now).await?;
     }
-    let live = |session: &Session| now < session.expires_at && now < session.ends_at;
-    if service.table.sessions_of(user).await?.iter().any(live)
-        || !service.table.api_keys_of(user).await?.is_empty()
-    {
-        return Ok(());
+    let goes_on = |session: &Session| {
+        let ends = ending.iter().any(|ending| ending.hash == session.hash);
+        !ends && now < session.expires_at && now < session.ends_at
+    };
+    if service.table.sessions_of(user).await?.iter().any(goes_on) {
+        return Ok(true);
     }
-    for token in service.table.provider_tokens(user).await? {
-        end_token(service, user, &token, budget).await?;
+    if service.table.api_keys_of(user).await?.is_empty() {
+        for token in service.table.provider_tokens(user).await? {
+            end_token(service, user, &token, budget).await?;
+        }
     }
-    Ok(())
+    Ok(false)
 }
 
 /// Forgets a token, with everything that was read with it, and ends it at its host if it was granted to us.
@@ -178,7 +221,7 @@ pub(super) async fn end_token(
     {
         tracing::warn!(error, "a token was not ended at its host; it ends by itself");
     }
-    Ok(service.table.delete_provider_token(user, token.slot(), service.clock.unix()).await?)
+    Ok(service.table.delete_provider_token(user, token, service.clock.unix()).await?)
 }
 
 /// Ends at the host what was granted to us there; a token that its user brought is the user's own, and one that

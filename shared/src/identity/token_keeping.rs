@@ -100,10 +100,12 @@ async fn replace(
     let keys = service.token_keys.get().await?;
     for _ in 0..TRIES {
         let before = service.table.provider_token(user, slot).await?.map(|token| token.version);
+        // A row that was deleted does not begin at 1 again: who still works on the old one must not hit the new one.
+        let version = before.map_or_else(|| service.clock.unix_millis(), |version| version + 1);
         let token = ProviderToken {
             redirect_uri: origin.redirect_uri.map(str::to_owned),
             host: origin.host.map(str::to_owned),
-            ..seal(service, &keys, user, slot, before.unwrap_or(0) + 1, grant)?
+            ..seal(service, &keys, user, slot, version, grant)?
         };
         match service.table.put_provider_token(user, &token, before).await {
             Err(StoreError::Conflict) => {}

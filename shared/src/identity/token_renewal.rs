@@ -8,6 +8,7 @@ use futures::future::BoxFuture;
 use secrecy::ExposeSecret;
 use tokio::time::Instant;
 
+use super::brokered;
 use super::host_flow::HostFlow;
 use super::linked_token::LinkedToken;
 use super::token_keeping::{granted, open_access, open_refresh, renewed};
@@ -98,7 +99,16 @@ async fn renew_at_host(
         _ => None,
     };
     match flow.refresh(&refresh, redirect_uri, identity.as_ref().map(|of| &*of.subject), budget).await {
-        Ok(grant) => keep_renewed(service, user, row, &grant).await,
+        Ok(grant) => {
+            if !keep_renewed(service, user, row, &grant).await? {
+                // Signed out or unlinked meanwhile: what was ended then was the pair before this one.
+                let ended = flow.revoke(&grant.access, grant.refresh.as_ref(), budget).await;
+                if let Err(error) = ended {
+                    tracing::warn!(%error, "a token that nobody needs any more was not ended; it ends by itself");
+                }
+            }
+            Ok(())
+        }
         Err(OauthError::BadRefreshToken) => {
             // Whoever overtook us has written by now (reference: GitHub 1.9).
             match service.table.provider_token(user, row.slot()).await? {
@@ -127,6 +137,9 @@ async fn renew_at_broker(
     let Some(client) = client.filter(|client| client.broker.contains_key(&provider)) else {
         return Err(TokenError::BrokerExpired);
     };
+    if !brokered::is_of_issuer(service, user, &client).await? {
+        return Err(TokenError::BrokerExpired);
+    }
     let sso = TokenSlot::own(ProviderType::EnterpriseSso);
     let source = LinkedToken::of(service.clone(), user.clone(), sso, budget);
     match service.enterprise_sso.brokered_token(&client, provider, &source, budget).await {
@@ -139,15 +152,18 @@ async fn renew_at_broker(
             Ok(Renewal::Look)
         }
         Ok(None) => {
-            service.table.delete_provider_token(user, row.slot(), service.clock.unix()).await?;
+            service.table.delete_provider_token(user, row, service.clock.unix()).await?;
             Err(TokenError::NotLinked)
         }
         Err(
             CallError::Token(TokenError::NotLinked | TokenError::Expired)
             | CallError::Host(ProviderError::Unauthorized),
         ) => Err(TokenError::BrokerExpired),
+        // Not the host's failure that the token is for.
+        Err(CallError::Host(error) | CallError::Token(TokenError::Host(error))) => {
+            Err(TokenError::Broker(error))
+        }
         Err(CallError::Token(error)) => Err(error),
-        Err(CallError::Host(error)) => Err(error.into()),
     }
 }
 
@@ -170,24 +186,28 @@ async fn end(service: &Service, user: &UserId, row: &ProviderToken) -> Result<()
     Ok(())
 }
 
+/// Writes what was granted in place of the row that was renewed; false where that row is gone.
 async fn keep_renewed(
     service: &Service,
     user: &UserId,
     row: &ProviderToken,
     grant: &TokenGrant,
-) -> Result<(), TokenError> {
+) -> Result<bool, TokenError> {
     let token = renewed(service, user, row, grant).await.map_err(unavailable)?;
     let mut tries = 1;
     loop {
         match service.table.put_provider_token(user, &token, Some(row.version)).await {
+            Ok(()) => return Ok(true),
             // A conflict is a new sign-in at this very moment, whose token is as good as ours; or our own
-            // write, whose answer was lost.
-            Ok(()) | Err(StoreError::Conflict) => return Ok(()),
+            // write, whose answer was lost; or nothing is there any more.
+            Err(StoreError::Conflict) => {
+                return Ok(service.table.provider_token(user, row.slot()).await?.is_some());
+            }
             Err(error) if tries == KEEP_TRIES => {
                 // Every answer may have been lost, and not one write.
                 let now = service.table.provider_token(user, row.slot()).await;
                 if now.is_ok_and(|now| now.is_some_and(|now| now.version > row.version)) {
-                    return Ok(());
+                    return Ok(true);
                 }
                 tracing::error!(%error, "a renewed token could not be kept: its user must sign in again");
                 return Err(error.into());

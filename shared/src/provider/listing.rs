@@ -194,7 +194,9 @@ pub fn merge_installations(
 /// How a failure counts in `X-Partial-Result`: without a usable token, as the host's own refusal of one.
 const fn as_host_error(error: &CallError) -> ProviderError {
     match error {
-        CallError::Host(error) | CallError::Token(TokenError::Host(error)) => *error,
+        CallError::Host(error) | CallError::Token(TokenError::Host(error) | TokenError::Broker(error)) => {
+            *error
+        }
         CallError::Token(TokenError::NotLinked | TokenError::Expired | TokenError::BrokerExpired) => {
             ProviderError::Unauthorized
         }
@@ -274,7 +276,9 @@ pub fn page(repositories: Vec<Repository>, page: u32, per_page: u32) -> (Vec<Rep
 #[must_use]
 pub const fn host_error(error: &CallError) -> Option<ProviderError> {
     match error {
-        CallError::Host(error) | CallError::Token(TokenError::Host(error)) => Some(*error),
+        CallError::Host(error) | CallError::Token(TokenError::Host(error) | TokenError::Broker(error)) => {
+            Some(*error)
+        }
         CallError::Token(_) => None,
     }
 }

@@ -30,6 +30,9 @@ pub enum TokenError {
     /// The enterprise SSO that holds the token gives no usable one any more.
     #[error("the enterprise SSO has no usable token")]
     BrokerExpired,
+    /// The enterprise SSO that holds the token failed.
+    #[error("the enterprise SSO: {0}")]
+    Broker(ProviderError),
     /// The host failed while renewing.
     #[error(transparent)]
     Host(#[from] ProviderError),

@@ -41,7 +41,7 @@ impl ApiKeyId {
 pub struct ApiKey {
     /// Public id.
     pub id: ApiKeyId,
-    /// SHA-256 of the key, in hexadecimal.
+    /// SHA-256 of the key, in base64url.
     pub hash: String,
     /// Whose it is.
     pub user_id: UserId,

@@ -1,6 +1,7 @@
 //! Users and the identities linked to them: `USER#<id>` / `IDENTITY#<provider>` for the user's view,
 //! `IDENTITY#<provider>#<subject>` for finding the user. Tokens are `provider_tokens`'.
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use serde::{Deserialize, Serialize};
 use ulid::Ulid;
 
@@ -55,6 +56,9 @@ pub struct Identity {
     pub avatar_url: Option<String>,
     /// When it was linked, in Unix seconds.
     pub linked_at: i64,
+    /// The account of a token that the user's enterprise SSO holds: the user reaches it, and nobody is found by it.
+    #[serde(default)]
+    pub brokered: bool,
 }
 
 /// What became of linking an identity.
@@ -85,6 +89,10 @@ fn finder_key(provider: ProviderType, subject: &str) -> Key {
 
 fn identity_key(user: &UserId, provider: ProviderType) -> Key {
     Key::new(user.partition(), format!("IDENTITY#{provider}"))
+}
+
+fn is_brokered() -> Only {
+    Only::IfEquals("brokered", AttributeValue::Bool(true))
 }
 
 impl Table {
@@ -132,11 +140,13 @@ impl Table {
     ) -> Result<LinkOutcome, StoreError> {
         let finder = finder_key(identity.provider, &identity.subject);
         let key = identity_key(&identity.user_id, identity.provider);
+        let mut view = Only::IfAbsent;
         if !new_user {
             match self.user_of_identity(identity.provider, &identity.subject).await? {
                 Some(user) if user != identity.user_id => return Ok(LinkOutcome::OtherUsers),
                 Some(_) => {
-                    let mut known = self.get::<Identity>(&key).await?.unwrap_or_else(|| identity.clone());
+                    let known = self.get::<Identity>(&key).await?.filter(|known| !known.brokered);
+                    let mut known = known.unwrap_or_else(|| identity.clone());
                     known.login.clone_from(&identity.login);
                     known.avatar_url.clone_from(&identity.avatar_url);
                     let same_user = Only::IfEquals("user_id", text(identity.user_id.as_str()));
@@ -147,16 +157,16 @@ impl Table {
                     .await?;
                     return Ok(LinkOutcome::Linked(known));
                 }
-                None => {
-                    if let Some(other) = self.get::<Identity>(&key).await? {
-                        return Ok(LinkOutcome::OtherIdentity(other));
-                    }
-                }
+                None => match self.get::<Identity>(&key).await? {
+                    Some(other) if !other.brokered => return Ok(LinkOutcome::OtherIdentity(other)),
+                    Some(_) => view = is_brokered(),
+                    None => {}
+                },
             }
         }
         let mut writes = vec![
             Write::put(&finder, &Finder { user_id: identity.user_id.clone() }, Only::IfAbsent)?,
-            Write::put(&key, identity, Only::IfAbsent)?,
+            Write::put(&key, identity, view)?,
         ];
         if new_user {
             let user = User { user_id: &identity.user_id, created_at: identity.linked_at };
@@ -164,6 +174,58 @@ impl Table {
         }
         self.transact(writes).await?;
         Ok(LinkOutcome::Linked(identity.clone()))
+    }
+
+    /// Puts an identity in the place of another one of the user at the same provider, which ends.
+    ///
+    /// # Errors
+    /// [`StoreError`]; [`StoreError::Conflict`] when the old one is another one by now, or the new one somebody's.
+    pub async fn replace_identity(&self, old: &Identity, new: &Identity) -> Result<(), StoreError> {
+        let same = Only::IfEquals("subject", text(&old.subject));
+        self.transact(vec![
+            Write::Delete(finder_key(old.provider, &old.subject), Only::Always),
+            Write::put(
+                &finder_key(new.provider, &new.subject),
+                &Finder { user_id: new.user_id.clone() },
+                Only::IfAbsent,
+            )?,
+            Write::put(&identity_key(&new.user_id, new.provider), new, same)?,
+        ])
+        .await
+    }
+
+    /// Notes whose a brokered token is, unless the user has linked an account at that host.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn note_brokered_identity(&self, identity: &Identity) -> Result<(), StoreError> {
+        let key = identity_key(&identity.user_id, identity.provider);
+        let only = match self.get::<Identity>(&key).await? {
+            Some(linked) if !linked.brokered => return Ok(()),
+            Some(_) => is_brokered(),
+            None => Only::IfAbsent,
+        };
+        let noted = Identity { brokered: true, ..identity.clone() };
+        match self.write(Write::put(&key, &noted, only)?).await {
+            // Linked at this very moment: that says more.
+            Ok(()) | Err(StoreError::Conflict) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Forgets whose a brokered token was; an account that the user has linked stays.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn forget_brokered_identity(
+        &self,
+        user: &UserId,
+        provider: ProviderType,
+    ) -> Result<(), StoreError> {
+        match self.write(Write::Delete(identity_key(user, provider), is_brokered())).await {
+            Ok(()) | Err(StoreError::Conflict) => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
     /// Notes that the host calls the account otherwise now.

@@ -25,13 +25,21 @@ fn key(user: &UserId, slot: TokenSlot) -> Key {
     Key::new(user.partition(), format!("LEASE#{}", slot.name()))
 }
 
+/// A name that nobody else has: by it a writer knows its own write again, the answer to which was lost.
+///
+/// # Errors
+/// [`NoEntropy`].
+pub fn random_name() -> Result<String, NoEntropy> {
+    Ok(format!("{:032x}", u128::from_be_bytes(random()?)))
+}
+
 impl Lease {
     /// A lease of `seconds` from now.
     ///
     /// # Errors
     /// [`NoEntropy`].
     pub fn new(clock: &Clock, seconds: i64, version: u64) -> Result<Self, NoEntropy> {
-        let holder = format!("{:032x}", u128::from_be_bytes(random()?));
+        let holder = random_name()?;
         let now = clock.unix();
         Ok(Self { holder, version, held_until: now + seconds, expires_at: now + 3600 })
     }

@@ -22,7 +22,7 @@ pub use identities::{Identity, LinkOutcome, UserId};
 pub use installation_repositories::{KnownRepository, NamedRepository, RepositoryList};
 pub use installations::{InstallationChange, KnownInstallation, Loaded, Rank, RowWanted};
 pub use kept_answers::{AnswerOwner, KeptAnswer};
-pub use leases::Lease;
+pub use leases::{Lease, random_name};
 pub use mapping::{InstallationFacts, MappingRow, Proof};
 pub use provider_tokens::{ProviderToken, TokenSlot};
 pub use reconciliation::{ReconcileState, Redelivery, Sweep};

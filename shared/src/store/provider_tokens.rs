@@ -132,17 +132,23 @@ impl Table {
         self.write(Write::put(&key(user, token.slot()), token, only)?).await
     }
 
-    /// Forgets a user's token at a host, and everything that was read with it.
+    /// Forgets a user's token as it was read, and everything that was read with it. One that has taken its place
+    /// meanwhile is somebody's newer word, and stays.
     ///
     /// # Errors
     /// [`StoreError`].
     pub async fn delete_provider_token(
         &self,
         user: &UserId,
-        slot: TokenSlot,
+        token: &ProviderToken,
         now: i64,
     ) -> Result<(), StoreError> {
-        self.write(Write::Delete(key(user, slot), Only::Always)).await?;
-        self.forget_answers(&AnswerOwner::User(user.clone()), slot.provider, now).await
+        let only = Only::IfEquals("version", number(i64::try_from(token.version).unwrap_or(i64::MAX)));
+        match self.write(Write::Delete(key(user, token.slot()), only)).await {
+            // Gone already, or replaced.
+            Ok(()) | Err(StoreError::Conflict) => {}
+            Err(error) => return Err(error),
+        }
+        self.forget_answers(&AnswerOwner::User(user.clone()), token.provider, now).await
     }
 }

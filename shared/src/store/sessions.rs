@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 use super::identities::UserId;
 use super::table::{Key, Only, StoreError, TRANSACTION, Table, Write, number};
 
+/// How often a transaction is tried that another one got in the way of.
+const TRIES: u32 = 3;
+
 /// A session.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Session {
@@ -35,6 +38,8 @@ pub struct SsoLogin {
     pub hash: String,
     /// Whose it is.
     pub user_id: UserId,
+    /// The issuer.
+    pub issuer: String,
     /// The ID token, sealed: the issuer wants it as a hint of whom to sign out.
     #[serde(with = "serde_bytes")]
     pub sealed_id_token: Vec<u8>,
@@ -89,7 +94,18 @@ impl Table {
         if let Some(previous) = previous {
             writes.extend(ending(previous));
         }
-        self.transact(writes).await
+        self.transact_again(writes).await
+    }
+
+    /// A transaction on items that others may be writing at the same moment, such as a note of their use.
+    async fn transact_again(&self, writes: Vec<Write>) -> Result<(), StoreError> {
+        let mut tries = 1;
+        loop {
+            match self.transact(writes.clone()).await {
+                Err(StoreError::Conflict) if tries < TRIES => tries += 1,
+                other => return other,
+            }
+        }
     }
 
     /// Notes that a session is in use. A session that ended in the meantime stays ended.
@@ -113,7 +129,7 @@ impl Table {
     /// # Errors
     /// [`StoreError`].
     pub async fn end_session(&self, session: &Session) -> Result<(), StoreError> {
-        self.transact(ending(session)).await
+        self.transact_again(ending(session)).await
     }
 
     /// Ends all sessions of a user.
@@ -122,7 +138,7 @@ impl Table {
     /// [`StoreError`]; the same call again ends the rest.
     pub async fn end_sessions_of(&self, user: &UserId) -> Result<(), StoreError> {
         for sessions in self.sessions_of(user).await?.chunks(TRANSACTION / 3) {
-            self.transact(sessions.iter().flat_map(ending).collect()).await?;
+            self.transact_again(sessions.iter().flat_map(ending).collect()).await?;
         }
         Ok(())
     }
@@ -154,21 +170,29 @@ impl Table {
         self.query(&sso_partition(sso_session), "SESSION#").await
     }
 
-    /// Notes a logout token of the enterprise SSO; false if it was noted before.
+    /// Whether a logout token of the enterprise SSO has been dealt with.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn note_logout_token(&self, hash: &str, expires_at: i64) -> Result<bool, StoreError> {
-        let key = Key::new(format!("LOGOUT_TOKEN#{hash}"), "LOGOUT_TOKEN");
-        match self.write(Write::put(&key, &LogoutTokenUsed { expires_at }, Only::IfAbsent)?).await {
-            Ok(()) => Ok(true),
-            Err(StoreError::Conflict) => Ok(false),
-            Err(error) => Err(error),
-        }
+    pub async fn has_logout_token(&self, hash: &str) -> Result<bool, StoreError> {
+        Ok(self.get::<LogoutTokenUsed>(&logout_token_key(hash)).await?.is_some())
+    }
+
+    /// Notes that a logout token has been dealt with.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn note_logout_token(&self, hash: &str, expires_at: i64) -> Result<(), StoreError> {
+        let used = LogoutTokenUsed { expires_at };
+        self.write(Write::put(&logout_token_key(hash), &used, Only::Always)?).await
     }
 }
 
-#[derive(Serialize)]
+fn logout_token_key(hash: &str) -> Key {
+    Key::new(format!("LOGOUT_TOKEN#{hash}"), "LOGOUT_TOKEN")
+}
+
+#[derive(Serialize, Deserialize)]
 struct LogoutTokenUsed {
     expires_at: i64,
 }

@@ -4,15 +4,16 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde::{Deserialize, Serialize};
 
-use super::table::{Key, Only, StoreError, Table, Write};
+use super::identities::UserId;
+use super::table::{Key, Only, StoreError, Table, Write, text};
 use crate::provider::ProviderType;
 
 /// A sign-in under way.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SignIn {
-    /// SHA-256 of `state`, in hexadecimal.
+    /// SHA-256 of `state`, in base64url.
     pub state_hash: String,
-    /// SHA-256 of the browser's cookie, in hexadecimal.
+    /// SHA-256 of the browser's cookie, in base64url.
     pub browser_hash: String,
     /// The host it was started for.
     pub provider: ProviderType,
@@ -21,15 +22,21 @@ pub struct SignIn {
     pub sealed_verifier: Vec<u8>,
     /// Key that sealed it.
     pub key_id: String,
-    /// Whether tokens were asked for that outlive the session at an OpenID provider.
+    /// Whether tokens were wanted that outlive the session at an OpenID provider.
     #[serde(default)]
     pub offline: bool,
+    /// Who was signed in when it was started: it links to that user only.
+    #[serde(default)]
+    pub user_id: Option<UserId>,
     /// Where the browser goes afterwards: a relative path.
     pub return_to: String,
     /// When the browser is too late, in Unix seconds.
     pub ends_at: i64,
     /// It has been used; remembered so that a second use is told from a state nobody made.
     pub used: bool,
+    /// Who has used it: random, and another at each try.
+    #[serde(default)]
+    pub used_by: Option<String>,
     /// The table's TTL, in Unix seconds.
     pub expires_at: i64,
 }
@@ -59,15 +66,20 @@ impl Table {
         self.get(&key(state_hash)).await
     }
 
-    /// Uses a sign-in up: of any number of callers exactly one is told `true`.
+    /// Uses a sign-in up: of any number of callers, told apart by `user`, exactly one is told `true`.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn use_sign_in(&self, state_hash: &str) -> Result<bool, StoreError> {
+    pub async fn use_sign_in(&self, state_hash: &str, user: &str) -> Result<bool, StoreError> {
         let unused = Only::IfEquals("used", AttributeValue::Bool(false));
-        match self.set_only(&key(state_hash), &[("used", AttributeValue::Bool(true))], unused).await {
+        let changes = [("used", AttributeValue::Bool(true)), ("used_by", text(user))];
+        match self.set_only(&key(state_hash), &changes, unused).await {
             Ok(()) => Ok(true),
-            Err(StoreError::Conflict) => Ok(false),
+            // Ourselves, if the answer was lost and the SDK tried again.
+            Err(StoreError::Conflict) => {
+                let used = self.sign_in(state_hash).await?;
+                Ok(used.is_some_and(|used| used.used_by.as_deref() == Some(user)))
+            }
             Err(error) => Err(error),
         }
     }

@@ -108,7 +108,9 @@ async fn end_authorization(
     let user = table.user_of_identity(provider, &account_id.to_string()).await?;
     if let Some(user) = &user {
         table.end_sessions_of(user).await?;
-        table.delete_provider_token(user, TokenSlot::own(provider), record.received_at).await?;
+        if let Some(token) = table.provider_token(user, TokenSlot::own(provider)).await? {
+            table.delete_provider_token(user, &token, record.received_at).await?;
+        }
     }
     table.note_delivery(record).await?;
     Ok(if user.is_some() { Dealt::Applied } else { Dealt::Unchanged })

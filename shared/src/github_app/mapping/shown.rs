@@ -31,6 +31,13 @@ impl Shown {
             && installation.account_type() == Some(USER);
         Self { news, proof: if own { Proof::Admin } else { Proof::Member } }
     }
+
+    /// Those of a list that are our App's: a token that an enterprise SSO holds may be another App's, and shows its.
+    #[must_use]
+    pub fn of_our_app(installations: &[Installation], app_id: u64, own_account: Option<u64>) -> Vec<Self> {
+        let ours = |shown: &&Installation| shown.app_id.is_none_or(|id| id == app_id);
+        installations.iter().filter(ours).map(|shown| Self::new(shown, own_account)).collect()
+    }
 }
 
 /// Adds and updates a user's rows so that they say what the user's token has shown. What is shown unchanged

@@ -14,7 +14,7 @@ use crate::provider::authorized::bearer;
 use crate::provider::field::value;
 use crate::provider::token::{AccessToken, TokenSource};
 use crate::provider::upstream::{Answer, Budget, Call};
-use crate::provider::{CallError, ProviderError, ProviderType};
+use crate::provider::{CallError, ForbiddenReason, ProviderError, ProviderType};
 
 /// A host's token out of the issuer's hands.
 #[derive(Clone, Debug)]
@@ -93,7 +93,7 @@ fn without_token(answer: &Answer, provider: ProviderType) -> Result<(), Provider
                 host = provider.as_str(),
                 "the issuer's broker does not give its tokens away: users need its role read-token"
             );
-            Ok(())
+            Err(ProviderError::Forbidden(ForbiddenReason::Plain))
         }
         _ => Err(classify(answer)),
     }
@@ -121,9 +121,6 @@ fn stored(answer: &Answer) -> Result<Option<BrokeredToken>, ProviderError> {
         let found = form_urlencoded::parse(body).find(|(name, _)| name == "access_token");
         (found.map(|(_, token)| SecretString::from(token.into_owned())), None)
     };
-    if body.is_empty() {
-        return Ok(None);
-    }
     let access = access.filter(|token| !token.expose_secret().is_empty()).ok_or_else(|| {
         tracing::warn!("what the issuer's broker stored holds no access token");
         ProviderError::BadResponse { status: 200 }

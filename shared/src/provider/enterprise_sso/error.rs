@@ -116,12 +116,20 @@ impl From<OauthError> for SsoError {
 
 impl From<SsoError> for OauthError {
     fn from(error: SsoError) -> Self {
+        if matches!(
+            error,
+            SsoError::OtherIssuer | SsoError::Token(_) | SsoError::Discovery(_) | SsoError::KeySet(_)
+        ) {
+            // OAuth has no words for it; the operator needs them.
+            tracing::warn!(%error, "the enterprise SSO is not taken at its word");
+        }
         match error {
             SsoError::BadCode => Self::BadCode,
             SsoError::BadClient => Self::BadClient,
             SsoError::BadRedirect => Self::BadRedirect,
             SsoError::Refused(code) => Self::Refused(code),
-            SsoError::OtherIssuer | SsoError::Token(_) => Self::refused("bad_id_token"),
+            SsoError::OtherIssuer => Self::refused("other_issuer"),
+            SsoError::Token(_) => Self::refused("bad_id_token"),
             SsoError::Discovery(_) | SsoError::KeySet(_) => {
                 Self::Host(ProviderError::BadResponse { status: 200 })
             }

@@ -93,7 +93,7 @@ impl<T> Kept<T> {
             }
         }
         if asker == Asker::Anybody {
-            // It counts as this asker's look for a newer one: at most one call in a cooldown.
+            // It counts as this asker's look for a newer one, where it succeeds; who fails is asked again after a pause.
             state.last_newer[asker as usize] = Some(now);
         }
         match self.read(&mut state, now, read).await {

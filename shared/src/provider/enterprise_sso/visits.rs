@@ -14,6 +14,10 @@ pub const SCOPE: &str = "openid email profile";
 /// Asks for tokens that outlive the session at the issuer (OpenID Connect Core 1.0, 11).
 pub(super) const OFFLINE_ACCESS: &str = "offline_access";
 
+/// A hint that is longer is left out: servers refuse addresses beyond 4 KB, and the client's id alone will do, with a
+/// question to the user (OpenID Connect RP-Initiated Logout 1.0, 2).
+const LONGEST_HINT: usize = 3_000;
+
 /// What a sign-in is bound to.
 #[derive(Clone, Copy)]
 pub struct AuthorizeRequest<'a> {
@@ -96,8 +100,10 @@ impl EnterpriseSso {
     ) -> Result<Option<Url>, SsoError> {
         let discovery = self.discovery(client, Asker::User, budget).await?;
         let Some(mut url) = discovery.end_session_endpoint.clone() else { return Ok(None) };
+        if id_token.expose_secret().len() <= LONGEST_HINT {
+            url.query_pairs_mut().append_pair("id_token_hint", id_token.expose_secret());
+        }
         url.query_pairs_mut()
-            .append_pair("id_token_hint", id_token.expose_secret())
             .append_pair("client_id", &client.client.client_id)
             .append_pair("post_logout_redirect_uri", post_logout_redirect_uri);
         Ok(Some(url))

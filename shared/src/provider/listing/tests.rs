@@ -138,6 +138,7 @@ fn a_missing_token_counts_as_the_hosts_refusal_and_a_table_that_fails_as_no_conn
         (TokenError::Expired, 401),
         (TokenError::BrokerExpired, 401),
         (TokenError::Host(ProviderError::Timeout), 504),
+        (TokenError::Broker(ProviderError::Timeout), 504),
         (TokenError::Unavailable("x".to_owned()), 502),
     ] {
         assert_eq!(as_host_error(&CallError::Token(error.clone())).status(), status, "{error}");
