@@ -102,10 +102,10 @@ impl Lab {
         }
     }
 
-    /// The version of the stored token.
+    /// How many versions of the stored token there were: they begin with the time of the sign-in.
     async fn version(&self) -> String {
         let tokens = self.running.items_of(&format!("TOKEN#{}", self.provider)).await;
-        tokens[0]["version"]["N"].as_str().expect("a version").to_owned()
+        crate::token_renewal::count(&tokens[0]["version"]["N"])
     }
 
     async fn leases(&self) -> usize {

@@ -15,6 +15,9 @@ use crate::store::{AnswerOwner, ProviderToken, StoreError, TokenSlot, UserId};
 /// How often a write is tried again that another one overtook.
 const TRIES: u32 = 5;
 
+/// A new row's versions begin with the time, this far from those of a row a millisecond earlier.
+const VERSIONS: u64 = 1_000;
+
 /// Where a token comes from, beside what was granted.
 #[derive(Clone, Copy, Debug, Default)]
 struct Origin<'a> {
@@ -101,7 +104,8 @@ async fn replace(
     for _ in 0..TRIES {
         let before = service.table.provider_token(user, slot).await?.map(|token| token.version);
         // A row that was deleted does not begin at 1 again: who still works on the old one must not hit the new one.
-        let version = before.map_or_else(|| service.clock.unix_millis(), |version| version + 1);
+        let first = || service.clock.unix_millis().saturating_mul(VERSIONS) + 1;
+        let version = before.map_or_else(first, |version| version + 1);
         let token = ProviderToken {
             redirect_uri: origin.redirect_uri.map(str::to_owned),
             host: origin.host.map(str::to_owned),
