@@ -79,6 +79,26 @@ async fn of_sign_ins_that_make_the_same_user_at_once_one_does_and_the_others_lea
 }
 
 #[tokio::test]
+async fn a_brokered_account_gives_way_to_a_linked_one_and_never_takes_its_place() {
+    let test = TestTable::new().await;
+    let (user, table) = (user(), &test.table);
+    let linked = identity(&user, ProviderType::Github, "1001");
+    let brokered = Identity { subject: "2002".to_owned(), brokered: true, ..linked.clone() };
+    table.note_brokered_identity(&brokered).await.unwrap();
+    assert_eq!(table.identity(&user, ProviderType::Github).await, Ok(Some(brokered.clone())));
+    assert_eq!(table.user_of_identity(ProviderType::Github, "2002").await, Ok(None), "nobody is found by it");
+    assert_eq!(table.link_identity(&linked, false).await, Ok(LinkOutcome::Linked(linked.clone())));
+    table.note_brokered_identity(&brokered).await.unwrap();
+    table.forget_brokered_identity(&user, ProviderType::Github).await.unwrap();
+    assert_eq!(table.identity(&user, ProviderType::Github).await, Ok(Some(linked)));
+
+    let gitlab = Identity { provider: ProviderType::Gitlab, ..brokered };
+    table.note_brokered_identity(&gitlab).await.unwrap();
+    table.forget_brokered_identity(&user, ProviderType::Gitlab).await.unwrap();
+    assert_eq!(table.identity(&user, ProviderType::Gitlab).await, Ok(None));
+}
+
+#[tokio::test]
 async fn an_account_is_renamed_only_where_it_is_linked() {
     let test = TestTable::new().await;
     let user = user();

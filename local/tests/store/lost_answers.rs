@@ -44,6 +44,11 @@ async fn single_writes_that_are_sent_again_are_not_taken_for_another_callers() {
     hook.fail_next("PutItem", 1, &Fault::lost_answer());
     assert_eq!(table.note_delivery(&DeliveryRecord::new(1, "guid", "ping", NOW)).await, Ok(()));
     assert_eq!(hook.calls("PutItem"), 6);
+    let started = sign_in();
+    table.start_sign_in(&started).await.unwrap();
+    hook.fail_next("UpdateItem", 1, &Fault::lost_answer());
+    assert_eq!(table.use_sign_in(&started.state_hash, "one").await, Ok(true));
+    assert_eq!(table.use_sign_in(&started.state_hash, "two").await, Ok(false));
 }
 
 /// What the first test relies on: DynamoDB remembers the token of a transaction for ten minutes. moto 5.2 does not look
