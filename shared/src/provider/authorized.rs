@@ -68,11 +68,31 @@ pub async fn get<T: TokenSource>(
     source: &T,
     budget: &Budget,
 ) -> Result<Answer, CallError> {
+    get_with(upstream, provider, url, headers, scheme, |_| {}, source, budget).await
+}
+
+/// [`get`] whose headers are completed for the very token that they are sent with: a condition is of use only
+/// with the token that it was made for.
+///
+/// # Errors
+/// As [`get`].
+#[expect(clippy::too_many_arguments, reason = "one call, described once")]
+pub async fn get_with<T: TokenSource>(
+    upstream: &Upstream,
+    provider: ProviderType,
+    url: Url,
+    headers: HeaderMap,
+    scheme: Scheme,
+    complete: impl Fn(&mut HeaderMap) + Send + Sync,
+    source: &T,
+    budget: &Budget,
+) -> Result<Answer, CallError> {
     let mut token = source.token().await?;
     let mut renewed = false;
     let send = async |token: &AccessToken| {
         let mut headers = headers.clone();
         headers.insert(AUTHORIZATION, scheme(&token.secret)?);
+        complete(&mut headers);
         let call = Call { method: Method::GET, url: url.clone(), headers, body: None };
         upstream.call(provider, &call, budget).await
     };

@@ -89,12 +89,28 @@ impl Github {
     pub async fn get<T: TokenSource>(
         &self,
         url: Url,
+        headers: HeaderMap,
+        source: &T,
+        budget: &Budget,
+    ) -> Result<Answer, CallError> {
+        self.get_with(url, headers, |_| {}, source, budget).await
+    }
+
+    /// The same, its headers completed for the very token that they are sent with.
+    ///
+    /// # Errors
+    /// As [`Github::get`].
+    pub async fn get_with<T: TokenSource>(
+        &self,
+        url: Url,
         mut headers: HeaderMap,
+        complete: impl Fn(&mut HeaderMap) + Send + Sync,
         source: &T,
         budget: &Budget,
     ) -> Result<Answer, CallError> {
         with_defaults(&mut headers);
-        authorized::get(&self.upstream, ProviderType::Github, url, headers, bearer, source, budget).await
+        let github = ProviderType::Github;
+        authorized::get_with(&self.upstream, github, url, headers, bearer, complete, source, budget).await
     }
 
     /// A GET whose answer is 200 and JSON, or an error.
