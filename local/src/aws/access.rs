@@ -160,6 +160,17 @@ impl Rights {
                     }
                 }
             }
+            "BatchWriteItem" => {
+                for (table, writes) in call["RequestItems"].as_object().into_iter().flatten() {
+                    for (_, of) in
+                        writes.as_array().into_iter().flatten().filter_map(Value::as_object).flatten()
+                    {
+                        let mut one = of.clone();
+                        one["TableName"] = table.as_str().into();
+                        self.add(&mut parts, operation, &one)?;
+                    }
+                }
+            }
             _ => self.add(&mut parts, operation, &call)?,
         }
         if parts.is_empty() { Err(format!("{operation} of nothing")) } else { Ok(parts) }

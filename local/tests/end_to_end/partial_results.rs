@@ -35,7 +35,6 @@ async fn one_failing_installation_costs_its_own_repositories_and_is_named() {
         (FaultKind::TooManyRequests { retry_after: 30 }, 429),
         (FaultKind::Status(StatusCode::INTERNAL_SERVER_ERROR), 502),
         (FaultKind::Html, 502),
-        (FaultKind::TruncatedJson, 502),
         (FaultKind::Redirect("/api/v3/user".to_owned()), 502),
     ] {
         running.github().clear_faults();
@@ -50,6 +49,20 @@ async fn one_failing_installation_costs_its_own_repositories_and_is_named() {
     running.github().clear_faults();
     let answer = running.get(REPOSITORIES).api_key(&user).send().await;
     assert_eq!((answer.names(), answer.header("x-partial-result")), (all, None), "it has recovered");
+}
+
+#[tokio::test]
+async fn a_page_that_is_cut_costs_its_installation_and_one_that_is_known_already_has_nothing_to_cut() {
+    let running = start().await;
+    let user = running.sign_in("octocat").await;
+    running.fail(OF_5002, FaultKind::TruncatedJson);
+    let answer = running.get(REPOSITORIES).api_key(&user).send().await;
+    assert_eq!((answer.names().len(), answer.header("x-partial-result")), (6, Some("github/5002=502")));
+    running.github().clear_faults();
+    assert_eq!(running.get(REPOSITORIES).api_key(&user).send().await.names().len(), 9);
+    running.fail(OF_5002, FaultKind::TruncatedJson);
+    let answer = running.get(REPOSITORIES).api_key(&user).send().await;
+    assert_eq!((answer.names().len(), answer.header("x-partial-result")), (9, None));
 }
 
 #[tokio::test]

@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use super::brokered;
 use super::linked_token::LinkedToken;
+use super::page_memory::TokenPages;
 use crate::failure::Failure;
-use crate::provider::listing::{self, Listing};
+use crate::provider::listing::Listing;
+use crate::provider::remembered::Extent;
 use crate::provider::token::TokenError;
 use crate::provider::upstream::Budget;
 use crate::provider::{CallError, ProviderError, ProviderType, Repository, Sort};
@@ -109,7 +111,8 @@ impl LinkedHost {
         let token = &self.token;
         match self.provider {
             ProviderType::Github => {
-                let installations = token.github().await?.installations(token, budget).await?;
+                let (github, memory) = TokenPages::of_github(token, Extent::Installations).await?;
+                let installations = github.installations(token, &memory, budget).await?;
                 Ok(installations.iter().map(|installation| installation.id.to_string()).collect())
             }
             ProviderType::Gitlab => token.gitlab().await?.installations(token, budget).await,
@@ -125,7 +128,10 @@ impl LinkedHost {
     pub async fn repositories(&self, budget: &Budget) -> Result<Listing, CallError> {
         let token = &self.token;
         match self.provider {
-            ProviderType::Github => listing::github(&token.github().await?, token, budget).await,
+            ProviderType::Github => {
+                let (github, memory) = TokenPages::of_github(token, Extent::Everything).await?;
+                github.repositories(token, &memory, budget).await
+            }
             ProviderType::Gitlab => {
                 let repositories = token.gitlab().await?.repositories(token, budget).await?;
                 Ok(Listing { repositories, missing: Vec::new() })

@@ -184,12 +184,40 @@ impl LinkedToken {
     /// # Errors
     /// [`TokenError`] where there is no usable token.
     pub async fn host(&self) -> Result<Option<String>, TokenError> {
+        Ok(self.slot_and_host().await?.1)
+    }
+
+    /// Which of the user's tokens this turned out to be, and its host.
+    ///
+    /// # Errors
+    /// [`TokenError`] where there is no usable token.
+    pub async fn slot_and_host(&self) -> Result<(TokenSlot, Option<String>), TokenError> {
         let mut current = self.current.lock().await;
         if let Some(usable) = &*current {
-            return Ok(usable.host.clone());
+            return Ok((usable.slot, usable.host.clone()));
         }
-        let usable = self.usable(None).await?.ok_or(TokenError::Expired)?;
-        Ok(current.insert(usable).host.clone())
+        let usable = current.insert(self.usable(None).await?.ok_or(TokenError::Expired)?);
+        Ok((usable.slot, usable.host.clone()))
+    }
+
+    /// Which of the user's tokens it is, as far as can be told before it is read.
+    pub(super) const fn likely_slot(&self) -> TokenSlot {
+        match self.wanted {
+            Wanted::Usable(provider) => TokenSlot::own(provider),
+            Wanted::Only(slot) => slot,
+        }
+    }
+
+    pub(super) const fn service(&self) -> &Arc<Service> {
+        &self.service
+    }
+
+    pub(super) const fn user(&self) -> &UserId {
+        &self.user
+    }
+
+    pub(super) const fn deadline(&self) -> Instant {
+        self.deadline
     }
 
     /// GitHub at the host that the token is for: it is sent nowhere else.

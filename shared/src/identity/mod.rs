@@ -10,6 +10,7 @@ mod host_flow;
 pub mod linked_hosts;
 pub mod linked_token;
 pub mod oauth_clients;
+mod page_memory;
 pub mod sealing;
 pub mod secret_token;
 pub mod session;

@@ -6,6 +6,7 @@ use crate::github_app::mapping::{Shown, note_shown};
 use crate::provider::CallError;
 use crate::provider::ProviderType;
 use crate::provider::github::{Installation, MembershipRole};
+use crate::provider::remembered::NoMemory;
 use crate::provider::token::{TokenError, TokenSource};
 use crate::provider::upstream::Budget;
 use crate::service::Service;
@@ -37,7 +38,7 @@ pub async fn claim<T: TokenSource>(
         .await?
         .and_then(|identity| identity.subject.parse().ok());
     let app_id = service.github_app.credentials().await?.app_id;
-    let installations = service.github.installations(source, budget).await?;
+    let installations = service.github.installations(source, &NoMemory, budget).await?;
     let ours = |shown: &&Installation| shown.app_id.is_none_or(|id| id == app_id);
     let mut rows = Shown::of_our_app(&installations, app_id, own_account);
     let found = installations.iter().filter(ours).find(|shown| shown.id == installation);

@@ -20,6 +20,7 @@ use crate::failure::Failure;
 use crate::github_app::mapping::{Shown, note_shown};
 use crate::provider::enterprise_sso::SsoClient;
 use crate::provider::oauth::OauthError;
+use crate::provider::remembered::NoMemory;
 use crate::provider::token::FixedToken;
 use crate::provider::upstream::Budget;
 use crate::provider::{HostUser, ProviderError, ProviderType};
@@ -439,7 +440,7 @@ pub(super) async fn write_mapping(
     source: &FixedToken,
     budget: &Budget,
 ) {
-    let installations = match service.github.installations(source, budget).await {
+    let installations = match service.github.installations(source, &NoMemory, budget).await {
         Ok(installations) => installations,
         Err(error) => {
             tracing::warn!(%error, "no mapping was written at sign-in");

@@ -16,7 +16,7 @@ use crate::provider::enterprise_sso::SsoError;
 use crate::provider::upstream::Budget;
 use crate::provider::{ProviderError, ProviderType};
 use crate::service::Service;
-use crate::store::{AnswerOwner, ProviderToken, Session, UserId};
+use crate::store::{ProviderToken, Session, UserId};
 
 /// A logout token is remembered this much longer than it lives, for clocks that differ.
 const REMEMBERED_SECONDS: i64 = 300;
@@ -192,7 +192,7 @@ async fn end_unneeded(
     let now = service.clock.unix();
     let tokens = service.table.provider_tokens(user).await?;
     for token in &tokens {
-        service.table.forget_answers(&AnswerOwner::User(user.clone()), token.provider, now).await?;
+        service.table.forget_what_was_read(user, token.provider, now).await?;
     }
     let goes_on = |session: &Session| {
         let ends = ending.iter().any(|ending| ending.hash == session.hash);

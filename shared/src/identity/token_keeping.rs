@@ -10,7 +10,7 @@ use crate::provider::enterprise_sso::BrokeredToken;
 use crate::provider::oauth::TokenGrant;
 use crate::provider::token::TokenError;
 use crate::service::Service;
-use crate::store::{AnswerOwner, ProviderToken, StoreError, TokenSlot, UserId};
+use crate::store::{ProviderToken, StoreError, TokenSlot, UserId};
 
 /// How often a write is tried again that another one overtook.
 const TRIES: u32 = 5;
@@ -89,8 +89,7 @@ async fn forget_what_was_read(
     user: &UserId,
     provider: ProviderType,
 ) -> Result<(), Failure> {
-    let owner = AnswerOwner::User(user.clone());
-    Ok(service.table.forget_answers(&owner, provider, service.clock.unix()).await?)
+    Ok(service.table.forget_what_was_read(user, provider, service.clock.unix()).await?)
 }
 
 async fn replace(

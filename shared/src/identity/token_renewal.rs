@@ -19,7 +19,7 @@ use crate::provider::upstream::Budget;
 use crate::provider::{CallError, ProviderError, ProviderType};
 use crate::record::Record;
 use crate::service::Service;
-use crate::store::{AnswerOwner, Lease, ProviderToken, StoreError, TokenSlot, UserId};
+use crate::store::{Lease, ProviderToken, StoreError, TokenSlot, UserId};
 
 /// As long as a refresh takes in all but the worst case. A holder whose writes are held up for longer is overtaken:
 /// the overtaker learns that the refresh token is used, and the holder's write, late as it is, still wins.
@@ -182,10 +182,7 @@ async fn end(service: &Service, user: &UserId, row: &ProviderToken) -> Result<()
         Ok(()) | Err(StoreError::Conflict) => {}
         Err(error) => return Err(error.into()),
     }
-    service
-        .table
-        .forget_answers(&AnswerOwner::User(user.clone()), row.provider, service.clock.unix())
-        .await?;
+    service.table.forget_what_was_read(user, row.provider, service.clock.unix()).await?;
     Ok(())
 }
 

@@ -16,8 +16,6 @@ use super::{CallError, ProviderError, ProviderType, Repository, Sort};
 
 /// The longest merged list that is answered (DESIGN 4); cut after sorting.
 pub const LONGEST: usize = 10_000;
-/// Installations that are asked at once; the budget holds back what is over the operator's limit.
-const AT_ONCE: usize = 100;
 
 /// A part of a listing that is missing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,55 +35,6 @@ pub struct Listing {
     pub repositories: Vec<Repository>,
     /// What is missing.
     pub missing: Vec<Missing>,
-}
-
-/// All repositories that a user reaches through the App's installations on GitHub. Suspended
-/// installations reach nothing and are not asked.
-///
-/// # Errors
-/// The error itself when nothing succeeded: the list of installations, or every installation.
-pub async fn github<T: TokenSource>(
-    github: &Github,
-    source: &T,
-    budget: &Budget,
-) -> Result<Listing, CallError> {
-    let installations = github.installations(source, budget).await?;
-    let reachable: Vec<u64> = installations
-        .into_iter()
-        .filter(|installation| installation.suspended_at.is_none())
-        .map(|installation| installation.id)
-        .collect();
-    let mut succeeded = reachable.is_empty();
-    let mut results = stream::iter(reachable)
-        .map(|id| async move { (id, installation_repositories(github, id, source, budget).await) })
-        .buffered(AT_ONCE);
-
-    let mut listing = Listing::default();
-    let mut first_error = None;
-    while let Some((installation, result)) = results.next().await {
-        let (repositories, error) = result;
-        succeeded |= error.is_none() || !repositories.is_empty();
-        listing.repositories.extend(repositories);
-        match error {
-            None => {}
-            // Not one installation's trouble: the user's sign-in has ended.
-            Some(error @ (CallError::Token(_) | CallError::Host(ProviderError::Unauthorized))) => {
-                return Err(error);
-            }
-            Some(CallError::Host(error)) => {
-                listing.missing.push(Missing {
-                    provider: ProviderType::Github,
-                    installation: Some(installation.to_string()),
-                    error,
-                });
-                first_error.get_or_insert(error);
-            }
-        }
-    }
-    match first_error {
-        Some(error) if !succeeded => Err(error.into()),
-        _ => Ok(listing),
-    }
 }
 
 /// All repositories that a user reaches through one installation, in GitHub's order, without duplicates.

@@ -12,6 +12,7 @@ mod host_user;
 pub mod listing;
 pub mod oauth;
 pub mod paging;
+pub mod remembered;
 mod repository;
 pub mod token;
 pub mod upstream;

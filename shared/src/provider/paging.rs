@@ -37,8 +37,14 @@ impl Remaining {
     /// What is left after a first page that counted `total` items and named `last_page` as the last.
     #[must_use]
     pub fn new(total: u64, per_page: u32, last_page: u32) -> Self {
+        Self::behind(1, total, per_page, last_page)
+    }
+
+    /// What is left after all pages up to this one.
+    #[must_use]
+    pub fn behind(page: u32, total: u64, per_page: u32, last_page: u32) -> Self {
         let counted = pages(total, per_page);
-        Self { next: 2, counted, last: counted.max(last_page), brought: true }
+        Self { next: page.saturating_add(1), counted, last: counted.max(last_page), brought: true }
     }
 
     /// The next pages, if there are any.

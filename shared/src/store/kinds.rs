@@ -11,7 +11,7 @@ pub struct Kind {
 }
 
 /// All of them.
-pub const KINDS: [Kind; 27] = [
+pub const KINDS: [Kind; 28] = [
     kind("user", "USER#*", "USER"),
     kind("identity", "USER#*", "IDENTITY#*"),
     kind("token", "USER#*", "TOKEN#*"),
@@ -21,6 +21,7 @@ pub const KINDS: [Kind; 27] = [
     kind("mapping", "USER#*", "MAPPING#*"),
     kind("answer", "USER#*", "ANSWER#*"),
     kind("forgotten", "USER#*", "FORGOTTEN#*"),
+    kind("page", "USER#*", "PAGE#*"),
     kind("app-answer", "APP", "ANSWER#*"),
     kind("installation", "INSTALLATION#*", "INSTALLATION"),
     kind("installation-user", "INSTALLATION#*", "INSTALLATION#USER#*"),

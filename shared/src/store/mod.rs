@@ -12,6 +12,7 @@ mod kept_answers;
 pub mod kinds;
 mod leases;
 mod mapping;
+mod pages;
 mod provider_tokens;
 mod reconciliation;
 #[cfg(test)]
@@ -28,6 +29,7 @@ pub use installations::{InstallationChange, KnownInstallation, Loaded, Rank, Row
 pub use kept_answers::{AnswerOwner, KeptAnswer};
 pub use leases::{Lease, random_name};
 pub use mapping::{InstallationFacts, MappingRow, Proof};
+pub use pages::KeptPage;
 pub use provider_tokens::{ProviderToken, TokenSlot};
 pub use reconciliation::{ReconcileState, Redelivery, Sweep};
 pub use sessions::{Session, SsoLogin};

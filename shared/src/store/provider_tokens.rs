@@ -149,6 +149,20 @@ impl Table {
             Ok(()) | Err(StoreError::Conflict) => {}
             Err(error) => return Err(error),
         }
-        self.forget_answers(&AnswerOwner::User(user.clone()), token.provider, now).await
+        self.forget_what_was_read(user, token.provider, now).await
+    }
+
+    /// Forgets everything that was read for a user at a host.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn forget_what_was_read(
+        &self,
+        user: &UserId,
+        provider: ProviderType,
+        now: i64,
+    ) -> Result<(), StoreError> {
+        self.forget_answers(&AnswerOwner::User(user.clone()), provider, now).await?;
+        self.forget_pages(user, provider).await
     }
 }

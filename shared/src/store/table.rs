@@ -1,6 +1,7 @@
 //! The table itself: keys, single reads, queries, conditional writes and transactions.
 //! What the items mean is in the modules beside this one.
 
+mod batches;
 mod transactions;
 
 use std::collections::HashMap;

@@ -7,7 +7,7 @@ use crate::github_app::webhook::{Change, Delivery, InstallationAction};
 use crate::provider::ProviderType;
 use crate::provider::upstream::Budget;
 use crate::service::Service;
-use crate::store::{AnswerOwner, DeliveryRecord, Rank, TokenSlot};
+use crate::store::{DeliveryRecord, Rank, TokenSlot};
 
 /// The events that change the mapping; others of the same App go to the same address.
 pub const MAPPING_EVENTS: [&str; 4] =
@@ -112,7 +112,7 @@ async fn end_authorization(
             table.delete_provider_token(user, &token, record.received_at).await?;
         } else {
             // Gone by a first delivery that was cut off just then, perhaps.
-            table.forget_answers(&AnswerOwner::User(user.clone()), provider, record.received_at).await?;
+            table.forget_what_was_read(user, provider, record.received_at).await?;
         }
     }
     table.note_delivery(record).await?;

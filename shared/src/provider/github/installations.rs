@@ -1,12 +1,11 @@
 //! `GET /user/installations` and what is read of an installation, leniently: GitHub adds fields and kinds
 //! of account (reference: GitHub 1.3). The bytes themselves are passed through elsewhere, unread.
 
-use futures::stream::{self, StreamExt};
 use serde::Deserialize;
 
-use super::{Github, MAX_PER_PAGE};
+use super::Github;
 use crate::provider::CallError;
-use crate::provider::paging::{self, Remaining};
+use crate::provider::paging;
 use crate::provider::token::TokenSource;
 use crate::provider::upstream::Budget;
 
@@ -88,49 +87,6 @@ struct Membership {
 }
 
 impl Github {
-    /// All installations that the user can see: every page, in GitHub's order, without duplicates.
-    /// After the first page the others are fetched at once.
-    ///
-    /// # Errors
-    /// [`CallError`] if any page fails: a cut list would look like a whole one.
-    pub async fn installations<T: TokenSource>(
-        &self,
-        source: &T,
-        budget: &Budget,
-    ) -> Result<Vec<Installation>, CallError> {
-        let (first, last_page) = self.installations_page(1, source, budget).await?;
-        let mut all = first.installations;
-        let mut remaining = Remaining::new(first.total_count, MAX_PER_PAGE, last_page);
-        while let Some(batch) = remaining.batch() {
-            let mut pages = stream::iter(batch)
-                .map(|page| self.installations_page(page, source, budget))
-                .buffered(paging::AT_ONCE as usize);
-            while let Some(answer) = pages.next().await {
-                let (answer, last_page) = answer?;
-                remaining.saw(answer.installations.len(), last_page);
-                all.extend(answer.installations);
-            }
-        }
-        let mut seen = std::collections::HashSet::new();
-        all.retain(|installation| seen.insert(installation.id));
-        Ok(all)
-    }
-
-    /// A page, and the number of the last page that its `Link` names (its own where it names none).
-    async fn installations_page<T: TokenSource>(
-        &self,
-        page: u32,
-        source: &T,
-        budget: &Budget,
-    ) -> Result<(Installations, u32), CallError> {
-        let url = self.url(
-            &["user", "installations"],
-            &[("per_page", &MAX_PER_PAGE.to_string()), ("page", &page.to_string())],
-        );
-        let (list, answer) = self.get_json::<_, Installations>(url, source, budget).await?;
-        Ok((list, further(answer.header("link"), page)))
-    }
-
     /// The user's role in an organisation, proved with the user's own token.
     ///
     /// # Errors

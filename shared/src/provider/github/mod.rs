@@ -3,8 +3,11 @@
 
 mod installations;
 mod oauth;
+mod pages;
+mod reached;
 mod repositories;
 mod repository_details;
+mod walk;
 
 use http::header::{ACCEPT, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};

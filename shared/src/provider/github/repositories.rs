@@ -28,9 +28,16 @@ pub struct RepositoryPage<R> {
 }
 
 #[derive(Deserialize)]
-struct Page {
-    total_count: u64,
-    repositories: Vec<Box<RawValue>>,
+pub(super) struct Page {
+    pub(super) total_count: u64,
+    pub(super) repositories: Vec<Box<RawValue>>,
+}
+
+impl Page {
+    /// Those that can be read.
+    pub(super) fn listed<R: Listed>(&self) -> Vec<R> {
+        self.repositories.iter().filter_map(|item| identified(item.get())).collect()
+    }
 }
 
 /// A repository whose fields are found and not read yet, so that an odd one costs itself only.
@@ -84,7 +91,7 @@ impl Github {
         );
         let (list, answer) = self.get_json::<_, Page>(url, source, budget).await?;
         Ok(RepositoryPage {
-            repositories: list.repositories.iter().filter_map(|item| identified(item.get())).collect(),
+            repositories: list.listed(),
             total_count: list.total_count,
             last_page: super::installations::further(answer.header("link"), page),
         })
