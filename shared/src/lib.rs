@@ -6,6 +6,7 @@ pub mod clock;
 pub mod config;
 pub mod contract;
 pub mod failure;
+pub mod flights;
 pub mod github_app;
 pub mod identity;
 

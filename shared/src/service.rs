@@ -14,6 +14,7 @@ use crate::config::{BitbucketHost, Config, GithubHost, GitlabHost};
 use crate::contract::Request;
 use crate::failure::Failure;
 use crate::github_app::{GithubApp, GithubAppError};
+use crate::identity::linked_hosts::Listings;
 use crate::identity::oauth_clients::OauthClients;
 use crate::identity::sealing::{KeyRing, OpenError, SealError};
 use crate::metrics::Metrics;
@@ -72,6 +73,8 @@ pub struct Service {
     pub bitbucket: Bitbucket,
     /// The issuer of the enterprise SSO, and what it brokers.
     pub enterprise_sso: EnterpriseSso,
+    /// The listings that are being fetched.
+    pub listings: Listings,
     /// What is counted.
     pub metrics: Metrics,
     /// Whether there was a request before.
@@ -106,6 +109,7 @@ impl Service {
             gitlab: Gitlab::new(upstream.clone(), config.gitlab.clone(), clock.clone()),
             bitbucket: Bitbucket::new(upstream.clone(), config.bitbucket.clone(), clock.clone()),
             enterprise_sso: EnterpriseSso::new(upstream, clock.clone()),
+            listings: Listings::default(),
             metrics,
             warm: AtomicBool::new(false),
             config,

@@ -35,6 +35,7 @@ mod reconcile_lab;
 mod reconcile_redelivery;
 mod reconcile_together;
 mod released_items;
+mod remembered_pages;
 mod session;
 mod setup;
 mod sign_in;

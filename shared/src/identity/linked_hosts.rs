@@ -4,16 +4,36 @@
 use std::sync::Arc;
 
 use super::brokered;
-use super::linked_token::LinkedToken;
+use super::linked_token::{LinkedToken, Wanted};
 use super::page_memory::TokenPages;
 use crate::failure::Failure;
-use crate::provider::listing::Listing;
+use crate::flights::{Flights, TooLate};
+use crate::provider::listing::{self, Listing};
 use crate::provider::remembered::Extent;
 use crate::provider::token::TokenError;
 use crate::provider::upstream::Budget;
 use crate::provider::{CallError, ProviderError, ProviderType, Repository, Sort};
 use crate::service::Service;
 use crate::store::{ProviderToken, TokenSlot, UserId};
+
+/// The listings that are being fetched in this process, by whose and with which token.
+#[derive(Debug, Default)]
+pub struct Listings {
+    installations: Flights<(UserId, Wanted), Result<Vec<String>, CallError>>,
+    repositories: Flights<(UserId, Wanted), Result<Listing, CallError>>,
+}
+
+/// Whose time was too short has said nothing about the host.
+fn shareable<T>(outcome: &Result<T, CallError>) -> bool {
+    let in_time = |error: &CallError| !matches!(listing::host_error(error), Some(ProviderError::Timeout));
+    outcome.as_ref().err().is_none_or(in_time)
+}
+
+impl From<TooLate> for CallError {
+    fn from(_: TooLate) -> Self {
+        ProviderError::Timeout.into()
+    }
+}
 
 /// A host and a user's token for it.
 #[derive(Debug)]
@@ -103,11 +123,16 @@ impl LinkedHost {
         (!nothing_held).then_some((self.provider, result))
     }
 
-    /// The ids of all installations, in the host's order.
+    /// The ids of all installations, in the host's order. Of several requests at once one asks the host.
     ///
     /// # Errors
     /// [`CallError`] if any page fails: a list that is cut would look like a whole one.
     pub async fn installations(&self, budget: &Budget) -> Result<Vec<String>, CallError> {
+        let flights = &self.token.service().listings.installations;
+        flights.join(self.flight(), budget.deadline(), shareable, self.ask_installations(budget)).await?
+    }
+
+    async fn ask_installations(&self, budget: &Budget) -> Result<Vec<String>, CallError> {
         let token = &self.token;
         match self.provider {
             ProviderType::Github => {
@@ -121,11 +146,20 @@ impl LinkedHost {
         }
     }
 
-    /// All repositories that are reached through installations.
+    /// All repositories that are reached through installations. Of several requests at once one asks the host.
     ///
     /// # Errors
     /// [`CallError`] when nothing succeeded.
     pub async fn repositories(&self, budget: &Budget) -> Result<Listing, CallError> {
+        let flights = &self.token.service().listings.repositories;
+        flights.join(self.flight(), budget.deadline(), shareable, self.ask_repositories(budget)).await?
+    }
+
+    fn flight(&self) -> (UserId, Wanted) {
+        (self.token.user().clone(), self.token.wanted())
+    }
+
+    async fn ask_repositories(&self, budget: &Budget) -> Result<Listing, CallError> {
         let token = &self.token;
         match self.provider {
             ProviderType::Github => {

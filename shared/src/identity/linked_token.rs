@@ -36,8 +36,8 @@ struct Usable {
 }
 
 /// Which of a user's tokens is taken.
-#[derive(Clone, Copy, Debug)]
-enum Wanted {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Wanted {
     /// The user's own; where that is of no use, the one that the user's enterprise SSO holds.
     Usable(ProviderType),
     /// This one.
@@ -198,6 +198,10 @@ impl LinkedToken {
         }
         let usable = current.insert(self.usable(None).await?.ok_or(TokenError::Expired)?);
         Ok((usable.slot, usable.host.clone()))
+    }
+
+    pub(super) const fn wanted(&self) -> Wanted {
+        self.wanted
     }
 
     /// Which of the user's tokens it is, as far as can be told before it is read.
