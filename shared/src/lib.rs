@@ -8,7 +8,7 @@ pub mod contract;
 pub mod failure;
 pub mod github_app;
 pub mod identity;
-
+pub mod if_none_match;
 pub mod link_header;
 pub mod metrics;
 pub mod provider;
