@@ -25,7 +25,8 @@ const TOKEN_KEYS: &str = r#"{"current":"k1","keys":{"k1":"AAECAwQFBgcICQoLDA0ODx
 const USER: &str = "somebody";
 
 /// Installations, repositories in each, and the targets in round trips: the first time and repeated.
-const CASES: [(usize, usize, f64, f64); 3] = [(10, 100, 2.3, 1.25), (40, 30, 3.5, 2.3), (1, 1_500, 3.3, 1.25)];
+const CASES: [(usize, usize, f64, f64); 3] =
+    [(10, 100, 2.3, 1.25), (40, 30, 3.5, 2.3), (1, 1_500, 3.3, 1.25)];
 
 #[tokio::main]
 async fn main() {

@@ -35,6 +35,9 @@ pub enum Failure {
     /// The caller is known, and may not do this; the text says why and is safe to show.
     #[error("forbidden: {0}")]
     Forbidden(&'static str),
+    /// The answer is larger than Lambda carries in a form that the client takes.
+    #[error("the answer is too large")]
+    TooLarge,
     /// DynamoDB or Secrets Manager did not do its part; trying again later helps.
     #[error("temporarily unavailable: {0}")]
     Unavailable(String),

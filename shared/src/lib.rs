@@ -9,7 +9,7 @@ pub mod failure;
 pub mod flights;
 pub mod github_app;
 pub mod identity;
-
+pub mod if_none_match;
 pub mod link_header;
 pub mod metrics;
 pub mod provider;

@@ -52,11 +52,15 @@ pub enum Metric {
     UpstreamErrors,
     /// A call of a host's OAuth token endpoint, of which GitHub allows 2,000 in an hour.
     OauthTokenRequests,
+    /// An ETag that was computed for today's token, and that the host gave: 304.
+    PredictedEtagHit,
+    /// One that it did not give: 200.
+    PredictedEtagMiss,
 }
 
 impl Metric {
     /// All of them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 18] = [
         Self::WebhookApplied,
         Self::WebhookUnchanged,
         Self::WebhookRepeated,
@@ -73,6 +77,8 @@ impl Metric {
         Self::UpstreamDuration,
         Self::UpstreamErrors,
         Self::OauthTokenRequests,
+        Self::PredictedEtagHit,
+        Self::PredictedEtagMiss,
     ];
 
     /// Its name in CloudWatch.
@@ -95,6 +101,8 @@ impl Metric {
             Self::UpstreamDuration => "UpstreamDuration",
             Self::UpstreamErrors => "UpstreamErrors",
             Self::OauthTokenRequests => "OauthTokenRequests",
+            Self::PredictedEtagHit => "PredictedEtagHit",
+            Self::PredictedEtagMiss => "PredictedEtagMiss",
         }
     }
 

@@ -67,6 +67,10 @@ pub struct HostCalls {
     pub errors: u64,
     /// Those to its OAuth token endpoint.
     pub token_requests: u64,
+    /// Bodies of ours that turned out to be right still, because their ETag was computed.
+    pub predicted_hits: u64,
+    /// Computed ETags for which the host gave another body.
+    pub predicted_misses: u64,
     /// How long the first hundred took, in milliseconds.
     pub times: Vec<u64>,
     /// How long the slowest took.
@@ -102,6 +106,14 @@ impl Noted {
     #[must_use]
     pub fn calls(&self) -> u64 {
         self.hosts.iter().map(|host| host.calls).sum()
+    }
+
+    /// How many computed ETags were right, and how many were not.
+    #[must_use]
+    pub fn predicted(&self) -> (u64, u64) {
+        self.hosts
+            .iter()
+            .fold((0, 0), |(hits, misses), host| (hits + host.predicted_hits, misses + host.predicted_misses))
     }
 
     /// The host of the slowest call, and how long that took.
@@ -188,6 +200,13 @@ impl Record {
     /// Notes a call of a host's OAuth token endpoint: GitHub allows 2,000 in an hour.
     pub fn token_request(&self, provider: ProviderType) {
         self.noted().hosts[provider as usize].token_requests += 1;
+    }
+
+    /// Notes whether an ETag that was computed and sent was the host's: whether 304 was answered to it, or 200.
+    pub fn predicted_etag(&self, provider: ProviderType, hit: bool) {
+        let host = &mut self.noted().hosts[provider as usize];
+        host.predicted_hits += u64::from(hit);
+        host.predicted_misses += u64::from(!hit);
     }
 
     /// Notes that a call begins; it ends with what is given back. One that is dropped after `deadline` had no

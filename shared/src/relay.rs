@@ -1,12 +1,16 @@
-//! Relaying GitHub's own answers: looked at, kept, and served again while GitHub is down (DESIGN 4;
-//! RFC 5861, RFC 9211). Copies are never shared between callers; a refusal of the host ends them.
+//! Relaying GitHub's own answers: looked at, kept, asked for again with the ETag that they would have today (DESIGN 5),
+//! and served again while GitHub is down (DESIGN 4; RFC 5861, RFC 9211). Copies are never shared between callers; a
+//! refusal of the host ends them.
+
+mod asking;
 
 use std::io::{Read, Write};
+use std::sync::Arc;
 
 use flate2::Compression;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
-use http::header::AGE;
+use http::header::{AGE, ETAG, LINK, VARY};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use ring::digest::{SHA256, digest};
 
@@ -20,6 +24,14 @@ use crate::provider::{ProviderError, ProviderType};
 use crate::service::Service;
 use crate::store::{AnswerOwner, KeptAnswer, StoreError};
 
+use asking::headers_of;
+pub use asking::{Asking, Copy, Relayed};
+
+/// How long an answer is kept whose ETag is computed: a day, as the remembered pages of a listing (DESIGN 5).
+const KEPT_FOR_PREDICTION: i64 = 24 * 3600;
+/// An answer that has not changed is written again when its copy is older than this part of the time for which it may
+/// be served while GitHub is down, and not at every request.
+const RENEWED_AFTER: i64 = 4;
 /// Larger bodies are not kept: an item of the table holds 400 kB.
 const LARGEST: usize = 350 * 1024;
 /// An unpacked copy is never larger than what is read from a host.
@@ -78,11 +90,28 @@ impl KeptRequest {
         Self { owner, key, asked_at: clock.unix() }
     }
 
+    /// The copy of the last good answer, to be asked about with its ETag; none where the operator has switched that
+    /// off. A table that fails here costs the guess and nothing else.
+    pub async fn copy(&self, service: &Service) -> Option<Arc<Copy>> {
+        if !service.config.upstream.predict_etags {
+            return None;
+        }
+        match service.table.kept_answer(&self.owner, ProviderType::Github, &self.key).await {
+            Ok(kept) => Copy::of(&kept?).map(Arc::new),
+            Err(error) => {
+                tracing::warn!(%error, "no copy could be looked for");
+                None
+            }
+        }
+    }
+
     /// Keeps a good answer, forgets all copies after a refusal. A table that fails here costs the copy and
     /// nothing else.
-    pub async fn settle(&self, service: &Service, answer: &Answer) {
+    pub async fn settle(&self, service: &Service, relayed: &Relayed) {
+        let answer = relayed.answer();
         let outcome = match answer.status {
-            StatusCode::OK => self.keep(service, answer).await,
+            StatusCode::OK if relayed.copy().is_some_and(|copy| self.is_young(service, copy)) => Ok(()),
+            StatusCode::OK => self.keep(service, relayed).await,
             // Revoked, uninstalled, gone: what was seen before must not be shown again.
             StatusCode::UNAUTHORIZED | StatusCode::NOT_FOUND => self.forget(service).await,
             // A rate limit has the same status and takes nothing away.
@@ -111,16 +140,29 @@ impl KeptRequest {
         }
     }
 
-    async fn keep(&self, service: &Service, answer: &Answer) -> Result<(), StoreError> {
-        let longest = i64::try_from(service.config.stale_if_error.as_secs()).unwrap_or(i64::MAX);
+    fn is_young(&self, service: &Service, copy: &Copy) -> bool {
+        let served = seconds(service.config.stale_if_error);
+        let life = if served > 0 { served } else { KEPT_FOR_PREDICTION };
+        self.asked_at - copy.fetched_at < life / RENEWED_AFTER
+    }
+
+    async fn keep(&self, service: &Service, relayed: &Relayed) -> Result<(), StoreError> {
+        let answer = relayed.answer();
+        let predicted = if service.config.upstream.predict_etags { KEPT_FOR_PREDICTION } else { 0 };
+        let longest = seconds(service.config.stale_if_error).max(predicted);
         if longest == 0 {
             return Ok(());
         }
         let Some(body) = packed(&answer.body) else { return Ok(()) };
-        let headers = ANSWER_HEADERS
-            .iter()
-            .chain([&http::header::LINK])
-            .filter_map(|name| Some((name.as_str().to_owned(), answer.header(name.as_str())?.to_owned())))
+        let text = |name: &HeaderName, value: &HeaderValue| {
+            Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))
+        };
+        let others = ANSWER_HEADERS.into_iter().chain([LINK, VARY]).filter(|name| *name != ETAG);
+        let headers = relayed
+            .tags()
+            .into_iter()
+            .filter_map(|tag| text(&ETAG, tag))
+            .chain(others.filter_map(|name| text(&name, answer.headers.get(&name)?)))
             .collect();
         let kept = KeptAnswer {
             request: self.key.clone(),
@@ -163,20 +205,19 @@ impl KeptRequest {
         };
         // Another process, whose clock is a little ahead, may have kept it.
         let age = u64::try_from(service.clock.unix() - kept.fetched_at).unwrap_or(0);
-        let fresh_enough = age <= service.config.stale_if_error.as_secs();
+        let longest = service.config.stale_if_error.as_secs();
+        let fresh_enough = longest > 0 && age <= longest;
         let Some(body) = unpacked(&kept.body).filter(|_| fresh_enough) else { return Err(failure) };
         budget.record().kept_answer_served(&failure);
-        let mut headers = HeaderMap::new();
-        for (name, value) in &kept.headers {
-            if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
-                headers.insert(name, value);
-            }
-        }
-        let mut response = passed_through(StatusCode::OK, &headers, body, public_url, path);
+        let mut response = passed_through(StatusCode::OK, &headers_of(&kept), body, public_url, path);
         response.headers_mut().insert(AGE, HeaderValue::from(age));
         response.headers_mut().insert(CACHE_STATUS, SERVED_STALE);
         Ok(response)
     }
+}
+
+fn seconds(time: std::time::Duration) -> i64 {
+    i64::try_from(time.as_secs()).unwrap_or(i64::MAX)
 }
 
 fn packed(body: &[u8]) -> Option<Vec<u8>> {

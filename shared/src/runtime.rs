@@ -1,6 +1,7 @@
 //! The Lambda bootstrap: logging, settings, warm-up, the loop. A function's `main` is one call of [`run`] or
 //! [`run_scheduled`], a handler's one call of [`respond`]. Also the one place where a request is told of: at the boundary, once.
 
+mod outgoing;
 mod scheduled;
 mod work;
 
@@ -21,6 +22,7 @@ use crate::failure::Failure;
 use crate::metrics::Metrics;
 use crate::service::{Needs, Service};
 
+use outgoing::{outgoing, without_body_for_head};
 use work::{Ended, Work};
 
 pub use scheduled::{Scheduled, run_scheduled};
@@ -113,7 +115,7 @@ fn log_to_stdout(level: Level, function: &'static str) {
     let _ = tracing_subscriber::registry().with(targets).with(lines).try_init();
 }
 
-/// Answers a request in the form of its API family, and tells the log and the metrics of it, once. A handler that
+/// Answers a request in the form of its API family, compressed and with an ETag where that is right, and tells the log and the metrics of it, once. A handler that
 /// panics is answered for too. Who takes part in the answer notes it in the request's [`Record`](crate::record).
 pub async fn respond<H>(service: &Arc<Service>, family: Family, mut request: Request, handler: H) -> Response
 where
@@ -128,11 +130,12 @@ where
     let work = Work::begin(service, "request", crate_of::<H>(), request.lambda_context_ref())
         .known_as(Some(route.unwrap_or_default()), request_id);
     request.extensions_mut().insert(Arc::clone(work.record()));
-    let result = Work::run(handler(service, &request)).await;
-    let (response, failure) = match result {
+    let answer = async { outgoing(family, &request, handler(service, &request).await?) };
+    let (response, failure) = match Work::run(answer).await {
         Ok(response) => (response, None),
         Err(failure) => (family.failure(&failure), Some(failure)),
     };
+    let response = without_body_for_head(&request, response);
     let status = Some(response.status());
     work.end(service, &Ended { status, failure: failure.as_ref(), ..Ended::default() });
     response

@@ -5,7 +5,10 @@
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use benchmarks::runtime_api::RuntimeApi;
+use flate2::read::GzDecoder;
 use http::StatusCode;
 use lambda_http::RequestExt;
 use serde_json::{Value, json};
@@ -41,6 +44,7 @@ async fn answer(_: &Arc<Service>, request: &Request) -> Result<Response, Failure
         "/away" => Err(Failure::Unavailable("DynamoDB GetItem failed: timeout".to_owned())),
         "/wrong" => Err(Failure::NotFound("User")),
         "/panic" => panic!("the text {text:?} cannot be cut"),
+        "/list" => Ok(Family::OpenHands.json(StatusCode::OK, &vec!["octo-org/hello"; 100])),
         "/defect" => Err(Failure::Internal("a row has an impossible date".to_owned())),
         _ => Ok(empty(StatusCode::NO_CONTENT)),
     }
@@ -129,6 +133,38 @@ fn every_request_is_one_line_whatever_becomes_of_it_and_a_panic_costs_nothing_el
         errors,
         [(&one, &none), (&one, &none), (&one, &one), (&one, &one), (&one, &one), (&one, &none)]
     );
+}
+
+/// The answer in payload format 2.0 to a request for the list that takes these codings.
+fn answer_to(codings: Option<&str>) -> Value {
+    let api = RuntimeApi::start(|| ()).unwrap();
+    let mut function = Function(start(&api, "error"));
+    let mut request: Value = serde_json::from_str(&event("/list")).unwrap();
+    let headers = request["headers"].as_object_mut().unwrap();
+    headers.remove("accept-encoding");
+    headers.extend(codings.map(|codings| ("accept-encoding".to_owned(), codings.into())));
+    api.asked().unwrap();
+    let (_, answer) = api.invoke(&request.to_string()).unwrap();
+    function.0.kill().unwrap();
+    serde_json::from_slice(&answer).unwrap()
+}
+
+#[test]
+fn a_compressed_answer_is_carried_as_base64_and_says_so_and_any_other_as_text() {
+    if std::env::var_os(IS_FUNCTION).is_some() {
+        return;
+    }
+    let plain = answer_to(None);
+    assert_eq!(plain["isBase64Encoded"], false);
+    let list: Value = serde_json::from_str(plain["body"].as_str().unwrap()).unwrap();
+    assert_eq!(list.as_array().unwrap().len(), 100);
+
+    let packed = answer_to(Some("gzip, deflate, br"));
+    assert_eq!((&packed["statusCode"], &packed["isBase64Encoded"]), (&json!(200), &json!(true)));
+    assert_eq!(packed["headers"]["content-encoding"], "gzip");
+    let bytes = STANDARD.decode(packed["body"].as_str().unwrap()).unwrap();
+    let unpacked = std::io::read_to_string(GzDecoder::new(&*bytes)).unwrap();
+    assert_eq!(plain["body"], unpacked);
 }
 
 #[test]

@@ -3,17 +3,17 @@
 
 use std::sync::Arc;
 
-use shared::contract::github::{ListQuery, forwarded_request_headers, passed_through};
+use shared::contract::github::{ListQuery, forwarded_request_headers};
 use shared::contract::{Family, Request, Response};
 use shared::failure::Failure;
 use shared::github_app::mapping::{Shown, note_shown};
 use shared::identity::caller::{self, GithubCaller};
 use shared::identity::linked_token::LinkedToken;
-use shared::provider::ProviderType;
 use shared::provider::github::Installations;
-use shared::provider::token::FixedToken;
-use shared::provider::upstream::{Answer, Budget};
-use shared::relay::{self, KeptRequest};
+use shared::provider::token::{FixedToken, TokenSource};
+use shared::provider::upstream::Budget;
+use shared::provider::{CallError, ProviderType};
+use shared::relay::{Asking, KeptRequest, Relayed};
 use shared::runtime::respond;
 use shared::service::Service;
 use shared::store::{AnswerOwner, UserId};
@@ -36,25 +36,24 @@ async fn answer(service: &Arc<Service>, request: &Request) -> Result<Response, F
         numbers.into_iter().filter_map(|(name, number)| Some((name, number?.to_string()))).collect();
     let pairs: Vec<(&str, &str)> = numbers.iter().map(|(name, text)| (*name, text.as_str())).collect();
     let url = service.github.url(&["user", "installations"], &pairs);
-    let relayed = |answer: Answer| {
-        passed_through(answer.status, &answer.headers, answer.body.into(), &public_url, PATH)
-    };
 
     match caller {
+        // Nothing is kept of what a forwarded token shows.
         GithubCaller::UserToken(token) => {
-            let answer = service.github.get(url, headers, &FixedToken::forwarded(token), &budget).await?;
-            Ok(relayed(relay::checked(answer, &service.clock)?))
+            let asking = Asking { service, url, client: &headers, budget: &budget };
+            let relayed = asking.by_token(&FixedToken::forwarded(token), None).await?;
+            Ok(relayed.response(&public_url, PATH))
         }
         GithubCaller::SignedIn(caller) => {
             let user = caller.user();
             let (owner, query) = (AnswerOwner::User(user.clone()), url.query().unwrap_or(""));
             let kept = KeptRequest::new(owner, PATH, query, &headers, &service.clock);
             let token = LinkedToken::new(service.clone(), user.clone(), ProviderType::Github, &budget);
-            let answer = service.github.get(url, headers, &token, &budget).await.map_err(Failure::from);
-            match answer.and_then(|answer| relay::checked(answer, &service.clock)) {
-                Ok(answer) => {
-                    tokio::join!(kept.settle(service, &answer), repair(service, user, &answer, &budget));
-                    Ok(relayed(answer))
+            let asking = Asking { service, url, client: &headers, budget: &budget };
+            match by_linked_token(&asking, &kept, &token).await {
+                Ok(relayed) => {
+                    tokio::join!(kept.settle(service, &relayed), repair(service, user, &relayed, &budget));
+                    Ok(relayed.response(&public_url, PATH))
                 }
                 Err(failure) => kept.instead_of(service, failure, &public_url, PATH, &budget).await,
             }
@@ -62,13 +61,24 @@ async fn answer(service: &Arc<Service>, request: &Request) -> Result<Response, F
     }
 }
 
+/// GitHub's answer to the user's own token. The copy of the last one is looked for while the token is.
+async fn by_linked_token(
+    asking: &Asking<'_>,
+    kept: &KeptRequest,
+    token: &LinkedToken,
+) -> Result<Relayed, Failure> {
+    let (copy, usable) = tokio::join!(kept.copy(asking.service), token.token());
+    usable.map_err(CallError::from)?;
+    asking.by_token(token, copy).await
+}
+
 /// Rows are added and updated, never removed: a list shrinks for other reasons than uninstalling too
 /// (reference: GitHub 1.1). What fails here is repaired by the next answer.
-async fn repair(service: &Service, user: &UserId, answer: &Answer, budget: &Budget) {
-    if !answer.status.is_success() {
+async fn repair(service: &Service, user: &UserId, relayed: &Relayed, budget: &Budget) {
+    if !relayed.shows_news() {
         return;
     }
-    let Ok(shown) = serde_json::from_slice::<Installations>(&answer.body) else {
+    let Ok(shown) = serde_json::from_slice::<Installations>(&relayed.answer().body) else {
         tracing::warn!("GitHub's list of installations has a form that cannot be read; no row was repaired");
         return;
     };

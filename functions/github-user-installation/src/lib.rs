@@ -3,19 +3,20 @@
 
 use std::sync::Arc;
 
-use http::StatusCode;
 use http::header::IF_NONE_MATCH;
+use http::{HeaderMap, StatusCode};
 use lambda_http::RequestExt;
-use shared::contract::github::{Username, forwarded_request_headers, passed_through};
+use shared::contract::github::{Username, forwarded_request_headers};
 use shared::contract::{Family, Request, Response};
 use shared::failure::Failure;
 use shared::identity::caller::{self, AppCaller};
 use shared::identity::linked_token::LinkedToken;
+use shared::if_none_match;
 use shared::provider::github::Installation;
 use shared::provider::token::TokenError;
-use shared::provider::upstream::{Answer, Budget};
+use shared::provider::upstream::Budget;
 use shared::provider::{CallError, ProviderError, ProviderType};
-use shared::relay::{self, KeptRequest};
+use shared::relay::{Asking, Copy, KeptRequest, Relayed};
 use shared::runtime::respond;
 use shared::service::Service;
 use shared::store::{AnswerOwner, MappingRow, UserId};
@@ -37,40 +38,44 @@ async fn answer(service: &Arc<Service>, request: &Request) -> Result<Response, F
     let mut headers = forwarded_request_headers(request.headers());
     let path = format!("/users/{}/installation", username.as_str().to_ascii_lowercase());
 
-    let (owner, own_account) = match caller {
-        AppCaller::App => (AnswerOwner::App, None),
+    let owner = match &caller {
+        AppCaller::App => AnswerOwner::App,
         AppCaller::SignedIn(caller) => {
-            let account = own_account(service, caller.user(), &username, &budget).await?;
             forget_wildcard(&mut headers);
-            (AnswerOwner::User(caller.user().clone()), Some(account))
+            AnswerOwner::User(caller.user().clone())
         }
     };
     let kept = KeptRequest::new(owner.clone(), &path, "", &headers, &service.clock);
-    let url = service.github.url(&["users", username.as_str(), "installation"], &[]);
-    let answer = service
-        .github_app
-        .get(&service.github, url, headers.clone(), &budget)
-        .await
-        .and_then(|answer| relay::checked(answer, &service.clock));
-    let answer = match (answer, &owner, own_account) {
-        (Ok(answer), AnswerOwner::User(user), Some(account)) => {
-            let answer = if answer.status == StatusCode::NOT_FOUND {
-                by_known_installation(service, user, account, headers, &budget).await?.unwrap_or(answer)
-            } else {
-                answer
-            };
-            Ok(own_only(answer, account))
+    let (copy, own_account) = match &owner {
+        AnswerOwner::App => (kept.copy(service).await, None),
+        AnswerOwner::User(user) => {
+            let (copy, account) =
+                tokio::join!(kept.copy(service), own_account(service, user, &username, &budget));
+            (copy, Some(account?))
         }
-        (answer, ..) => answer,
     };
-    match answer {
-        Ok(answer) => {
-            kept.settle(service, &answer).await;
-            if answer.status == StatusCode::NOT_FOUND && own_account.is_some() {
+    let url = service.github.url(&["users", username.as_str(), "installation"], &[]);
+    let asking = Asking { service, url, client: &headers, budget: &budget };
+    let relayed = asking.by_the_app(copy.clone()).await;
+    let relayed = match (relayed, &owner, own_account) {
+        (Ok(relayed), AnswerOwner::User(user), Some(account)) => {
+            let relayed = if relayed.answer().status == StatusCode::NOT_FOUND {
+                by_known_installation(&asking, user, account, copy).await?.unwrap_or(relayed)
+            } else {
+                relayed
+            };
+            Ok(own_only(relayed, account))
+        }
+        (relayed, ..) => relayed,
+    };
+    match relayed {
+        Ok(relayed) => {
+            kept.settle(service, &relayed).await;
+            if relayed.answer().status == StatusCode::NOT_FOUND && own_account.is_some() {
                 // To a user, not installed, not existing and not theirs look the same to the last header.
                 return Err(Failure::NotFound("installation"));
             }
-            Ok(passed_through(answer.status, &answer.headers, answer.body.into(), &public_url, &path))
+            Ok(relayed.response(&public_url, &path))
         }
         Err(failure) => kept.instead_of(service, failure, &public_url, &path, &budget).await,
     }
@@ -115,41 +120,39 @@ async fn own_account(
 /// After a rename GitHub's API does not know the old login; the installation keeps its number
 /// (reference: GitHub 1.2).
 async fn by_known_installation(
-    service: &Service,
+    asking: &Asking<'_>,
     user: &UserId,
     account: u64,
-    headers: http::HeaderMap,
-    budget: &Budget,
-) -> Result<Option<Answer>, Failure> {
+    copy: Option<Arc<Copy>>,
+) -> Result<Option<Relayed>, Failure> {
+    let service = asking.service;
     let rows = service.table.mapping_of(user).await?;
     let own = |row: &&MappingRow| {
         row.facts.account_id == Some(account) && row.facts.account_type.as_deref() == Some(USER)
     };
     let Some(row) = rows.iter().rev().find(own) else { return Ok(None) };
     let url = service.github.url(&["app", "installations", &row.installation_id.to_string()], &[]);
-    let answer = service.github_app.get(&service.github, url, headers, budget).await?;
-    relay::checked(answer, &service.clock).map(Some)
+    Asking { url, ..*asking }.by_the_app(copy).await.map(Some)
 }
 
 /// An old login may have been registered by somebody else meanwhile: what is not about the caller's own
-/// account is not found. A 304 repeats what this very caller was shown.
-fn own_only(answer: Answer, account: u64) -> Answer {
+/// account is not found, whether GitHub has sent it or it is the copy. A 304 without a body repeats what this very
+/// caller was shown.
+fn own_only(relayed: Relayed, account: u64) -> Relayed {
+    let answer = relayed.answer();
     if answer.status != StatusCode::OK {
-        return answer;
+        return relayed;
     }
     let own = serde_json::from_slice::<Installation>(&answer.body).is_ok_and(|installation| {
         installation.account_type() == Some(USER)
             && installation.account.is_some_and(|owner| owner.id == account)
     });
-    if own { answer } else { Answer { status: StatusCode::NOT_FOUND, ..answer } }
+    if own { relayed } else { relayed.not_found() }
 }
 
 /// `If-None-Match: *` is 304 for whatever exists, so whose it is could not be looked at.
-fn forget_wildcard(headers: &mut http::HeaderMap) {
-    let wildcard = headers.get(IF_NONE_MATCH).is_some_and(|value| {
-        value.as_bytes().split(|byte| *byte == b',').any(|tag| tag.trim_ascii() == b"*")
-    });
-    if wildcard {
+fn forget_wildcard(headers: &mut HeaderMap) {
+    if if_none_match::is_wildcard(headers) {
         headers.remove(IF_NONE_MATCH);
     }
 }

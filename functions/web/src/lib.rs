@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use http::Method;
 use lambda_http::RequestExt;
 use shared::contract::{Family, Request, Response, health};
 use shared::failure::Failure;
@@ -21,7 +20,6 @@ pub async fn handle(service: Arc<Service>, request: Request) -> Response {
 /// By the path, since `cargo lambda watch` gives every event the same route key.
 async fn answer(_: &Arc<Service>, request: &Request) -> Result<Response, Failure> {
     match request.raw_http_path().trim_end_matches('/') {
-        "/healthz" if *request.method() == Method::HEAD => Ok(health::ok_without_body(VERSION)),
         "/healthz" => Ok(health::ok(VERSION)),
         _ => Err(Failure::NotFound("Page")),
     }

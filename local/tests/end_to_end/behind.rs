@@ -83,6 +83,12 @@ impl Running {
         self.dynamodb("PutItem", &json!({ "TableName": TABLE, "Item": item })).await;
     }
 
+    /// Takes an item away past the service.
+    pub(crate) async fn delete_item(&self, item: &Value) {
+        let key = json!({ "pk": item["pk"], "sk": item["sk"] });
+        self.dynamodb("DeleteItem", &json!({ "TableName": TABLE, "Key": key })).await;
+    }
+
     async fn dynamodb(&self, operation: &str, request: &Value) -> Value {
         let answer = self
             .http

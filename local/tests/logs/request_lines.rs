@@ -75,6 +75,22 @@ async fn a_line_tells_the_caller_the_end_and_what_the_hosts_took() {
 }
 
 #[tokio::test]
+async fn an_etag_that_was_computed_is_told_by_whether_it_was_right() {
+    let running = start().await;
+    let user = running.sign_in("octocat").await;
+    let ask = async || line(&running.get("/user/installations").api_key(&user).send().await);
+    ask().await;
+    let right = ask().await;
+    running.github().world(|world| {
+        let id = world.organization("octo-org").expect("there is one").id;
+        world.rename(id, "octo-renamed");
+    });
+    let wrong = ask().await;
+    running.stack.stop().await;
+    insta::assert_snapshot!([right, wrong].join("\n"));
+}
+
+#[tokio::test]
 async fn a_webhook_is_told_by_its_delivery_and_what_became_of_it() {
     let running = start().await;
     running.github().world(|world| {

@@ -4,6 +4,7 @@
 
 mod authentication;
 mod caching;
+mod compression;
 mod error_bodies;
 #[path = "../end_to_end/harness.rs"]
 mod harness;

@@ -2,6 +2,7 @@
 //! Who asks and what the answer is made of is decided elsewhere.
 
 pub mod auth;
+pub(crate) mod content_coding;
 pub mod date;
 pub mod github;
 pub mod health;
@@ -34,6 +35,8 @@ pub const RETRY_UNAVAILABLE_SECONDS: u64 = 5;
 
 /// How many items a list has that may have been cut.
 const TOTAL_COUNT: HeaderName = HeaderName::from_static("x-total-count");
+/// Names what is missing from a list.
+pub(crate) const PARTIAL_RESULT: HeaderName = HeaderName::from_static("x-partial-result");
 /// Says that a list was cut.
 const TRUNCATED: HeaderName = HeaderName::from_static("x-truncated");
 

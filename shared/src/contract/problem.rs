@@ -57,6 +57,13 @@ impl Problem {
                 format!("{} not found", capitalised(what)),
             ),
             Failure::Forbidden(why) => Self::new(StatusCode::FORBIDDEN, "forbidden", "Forbidden", *why),
+            // RFC 9110, 15.5.7: there is an answer, in no form that the client has said to take.
+            Failure::TooLarge => Self::new(
+                StatusCode::NOT_ACCEPTABLE,
+                "too_large",
+                "The answer is too large",
+                "It can be sent compressed only: send Accept-Encoding: gzip, or ask for a page.",
+            ),
             Failure::Unavailable(_) => Self {
                 retry_after: Some(RETRY_UNAVAILABLE_SECONDS),
                 ..Self::new(

@@ -53,6 +53,7 @@ pub(super) fn every_failure() -> Vec<Failure> {
         at_github(ProviderError::Timeout),
         Failure::NotFound("user"),
         Failure::Forbidden("A cookie changes state only on a same-origin request"),
+        Failure::TooLarge,
         Failure::Unavailable(LOG_ONLY.to_owned()),
         Failure::Internal(LOG_ONLY.to_owned()),
     ]

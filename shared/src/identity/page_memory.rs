@@ -26,6 +26,7 @@ pub(super) struct TokenPages {
     host: Option<String>,
     now: i64,
     deadline: Instant,
+    predicts: bool,
     recalled: Mutex<Vec<RememberedPage>>,
     writing: Mutex<Writing>,
 }
@@ -64,6 +65,7 @@ impl TokenPages {
             host,
             now,
             deadline: token.deadline(),
+            predicts: service.config.upstream.predict_etags,
             recalled: Mutex::new(kept.into_iter().map(|kept| kept.page).collect()),
             writing: Mutex::default(),
         };
@@ -96,6 +98,10 @@ impl TokenPages {
 }
 
 impl PageMemory for TokenPages {
+    fn predicts(&self) -> bool {
+        self.predicts
+    }
+
     fn recall(&self) -> Vec<RememberedPage> {
         std::mem::take(&mut *self.recalled.lock().unwrap_or_else(PoisonError::into_inner))
     }

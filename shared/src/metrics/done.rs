@@ -37,7 +37,7 @@ impl Done<'_> {
     pub(super) fn counts(&self) -> impl Iterator<Item = (Metric, u64)> {
         let hosts = self.called().flat_map(|(_, host)| {
             let duration = (Metric::UpstreamDuration, host.times.iter().sum());
-            of_host(host).into_iter().chain([duration])
+            of_host(host).into_iter().chain(predictions(host)).chain([duration])
         });
         self.of_request().into_iter().chain(hosts)
     }
@@ -68,11 +68,19 @@ const fn of_host(host: &HostCalls) -> [(Metric, u64); 3] {
     ]
 }
 
+/// Only where an ETag was computed at all: most requests have none, and every host would.
+fn predictions(host: &HostCalls) -> impl Iterator<Item = (Metric, u64)> {
+    let (hits, misses) = (host.predicted_hits, host.predicted_misses);
+    let both = [(Metric::PredictedEtagHit, hits), (Metric::PredictedEtagMiss, misses)];
+    both.into_iter().filter(move |_| hits + misses > 0)
+}
+
 /// Each call's time is a value of its own, so that percentiles are those of calls. There is none while all of them
 /// are under way, as a token's renewal is that outlives its request.
 fn values(host: &HostCalls) -> Vec<(Metric, Value)> {
     let times = (!host.times.is_empty()).then(|| (Metric::UpstreamDuration, json!(host.times)));
-    of_host(host).map(|(metric, n)| (metric, n.into())).into_iter().chain(times).collect()
+    let counts = of_host(host).into_iter().chain(predictions(host));
+    counts.map(|(metric, n)| (metric, n.into())).chain(times).collect()
 }
 
 /// A line that is being put together.

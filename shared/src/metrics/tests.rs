@@ -140,6 +140,21 @@ fn a_request_and_its_calls_to_one_host_are_one_line() {
 }
 
 #[test]
+fn computed_etags_are_counted_for_their_host_and_only_where_there_were_any() {
+    let github = HostCalls { predicted_hits: 2, predicted_misses: 1, ..calls(3, 0, 0, &[5, 6, 7]) };
+    let hosts = [github, calls(1, 0, 0, &[5]), HostCalls::default(), HostCalls::default()];
+    let text = done(&hosts, false).lines(1_574_109_732_004);
+    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    lines.iter().for_each(assert_is_embedded_metric);
+    let of = |line: &Value| [line["PredictedEtagHit"].as_u64(), line["PredictedEtagMiss"].as_u64()];
+    assert_eq!(lines.iter().map(of).collect::<Vec<_>>(), [[Some(2), Some(1)], [None, None]]);
+    let metrics = Metrics::silent(Clock::system());
+    metrics.done(&done(&hosts, false));
+    assert_eq!(metrics.total(Metric::PredictedEtagHit), 2);
+    assert_eq!(metrics.total(Metric::PredictedEtagMiss), 1);
+}
+
+#[test]
 fn a_request_without_calls_has_the_requests_metrics_only() {
     let text = done(&Default::default(), true).lines(1_574_109_732_004);
     insta::assert_snapshot!("request_without_calls", text.trim_end());

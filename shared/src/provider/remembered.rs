@@ -82,6 +82,9 @@ pub struct RememberedPage {
 /// Remembers pages for one user and one token slot, for the time of one request. A memory that fails remembers nothing:
 /// it costs time, and never an answer.
 pub trait PageMemory: Send + Sync {
+    /// Whether the ETag that another token would get is computed and sent (`PREDICT_ETAGS`).
+    fn predicts(&self) -> bool;
+
     /// All that is remembered: of the installations alone, or of everything, as it was opened.
     fn recall(&self) -> Vec<RememberedPage>;
 
@@ -109,6 +112,10 @@ pub enum Extent {
 pub struct NoMemory;
 
 impl PageMemory for NoMemory {
+    fn predicts(&self) -> bool {
+        false
+    }
+
     fn recall(&self) -> Vec<RememberedPage> {
         Vec::new()
     }

@@ -95,6 +95,7 @@ impl Work {
         let slowest = noted.slowest();
         let millis = |time: std::time::Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         let some = |count: u64| (count > 0).then_some(count);
+        let (hits, misses) = noted.predicted();
         let ids = Some(noted.github_request_ids.join(" ")).filter(|ids| !ids.is_empty());
         let delivery = noted.delivery.as_ref();
         // A level is a part of the place where a line is written, so each has a place of its own.
@@ -113,6 +114,8 @@ impl Work {
                     slowest_host = slowest.map(|(host, _)| host.as_str()),
                     slowest_ms = slowest.map(|(_, time)| millis(time)),
                     not_modified = some(noted.not_modified),
+                    predicted_etag_hits = some(hits),
+                    predicted_etag_misses = some(misses),
                     kept_answers = some(noted.kept_answers),
                     delivery = delivery.map(|delivery| &*delivery.guid),
                     event = delivery.map(|delivery| &*delivery.event),

@@ -61,7 +61,7 @@ pub fn failure(failure: &Failure) -> Response {
         Failure::Provider { error, .. } => {
             (problem.status, upstream(*error).unwrap_or(&problem.title).to_owned())
         }
-        Failure::Forbidden(_) | Failure::Unavailable(_) | Failure::Internal(_) => {
+        Failure::Forbidden(_) | Failure::TooLarge | Failure::Unavailable(_) | Failure::Internal(_) => {
             (problem.status, problem.message)
         }
     };

@@ -3,19 +3,19 @@
 
 use std::fmt::Write as _;
 
-use http::{HeaderName, StatusCode};
+use http::StatusCode;
 use serde::Serialize;
 use serde_json::Value;
 
 use super::body::UNREADABLE;
 use super::repository::Repository;
 use crate::contract::problem::Problem;
-use crate::contract::{Family, Response, TOTAL_COUNT, TRUNCATED, with_header, with_retry_after};
+use crate::contract::{
+    Family, PARTIAL_RESULT, Response, TOTAL_COUNT, TRUNCATED, with_header, with_retry_after,
+};
 use crate::failure::{Failure, FieldProblem, Location};
 use crate::provider::listing::Missing;
 use crate::provider::{ProviderError, ProviderType};
-
-const PARTIAL_RESULT: HeaderName = HeaderName::from_static("x-partial-result");
 
 /// API Gateway takes 10,240 bytes of answer headers in all (AWS docs, HTTP API quotas).
 const PARTIAL_RESULT_MAX: usize = 4096;
@@ -83,7 +83,11 @@ pub fn failure(failure: &Failure) -> Response {
         Failure::NotFound(_) => {
             Family::OpenHands.json(StatusCode::NOT_FOUND, &Detail { detail: "Not Found" })
         }
-        Failure::Provider { .. } | Failure::Forbidden(_) | Failure::Unavailable(_) | Failure::Internal(_) => {
+        Failure::Provider { .. }
+        | Failure::Forbidden(_)
+        | Failure::TooLarge
+        | Failure::Unavailable(_)
+        | Failure::Internal(_) => {
             let problem = Problem::of(failure);
             let body = Toast {
                 error: if let Failure::Forbidden(why) = failure { why } else { &problem.title },

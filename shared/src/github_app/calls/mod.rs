@@ -31,12 +31,25 @@ impl GithubApp {
     ///
     /// # Errors
     /// [`Failure`] when the App's secret fails, or GitHub does not answer or does not accept the App.
-    pub async fn call(&self, github: &Github, mut call: Call, budget: &Budget) -> Result<Answer, Failure> {
+    pub async fn call(&self, github: &Github, call: Call, budget: &Budget) -> Result<Answer, Failure> {
+        self.call_with(github, call, |_| {}, budget).await
+    }
+
+    /// [`GithubApp::call`] whose headers are completed for the very JWT that they are sent with: a condition is of
+    /// use only with the JWT that it was made for.
+    async fn call_with(
+        &self,
+        github: &Github,
+        mut call: Call,
+        complete: impl Fn(&mut HeaderMap) + Send + Sync,
+        budget: &Budget,
+    ) -> Result<Answer, Failure> {
         let jwt = self.jwt().await?;
         with_defaults(&mut call.headers);
         let send = async |token: &secrecy::SecretString| {
             let mut call = call.clone();
             call.headers.insert(AUTHORIZATION, bearer(token).map_err(failed)?);
+            complete(&mut call.headers);
             github.upstream().call(ProviderType::Github, &call, budget).await.map_err(failed)
         };
         let answer = send(jwt.token()).await?;
@@ -69,7 +82,23 @@ impl GithubApp {
         headers: HeaderMap,
         budget: &Budget,
     ) -> Result<Answer, Failure> {
-        self.call(github, Call { method: Method::GET, url, headers, body: None }, budget).await
+        self.get_with(github, url, headers, |_| {}, budget).await
+    }
+
+    /// The same, its headers completed for the very JWT that they are sent with.
+    ///
+    /// # Errors
+    /// [`Failure`], as [`GithubApp::call`].
+    pub async fn get_with(
+        &self,
+        github: &Github,
+        url: Url,
+        headers: HeaderMap,
+        complete: impl Fn(&mut HeaderMap) + Send + Sync,
+        budget: &Budget,
+    ) -> Result<Answer, Failure> {
+        let call = Call { method: Method::GET, url, headers, body: None };
+        self.call_with(github, call, complete, budget).await
     }
 
     /// A GET of an API path, whatever is answered.

@@ -1,6 +1,7 @@
 //! GitHub's REST API with a user's token: calls, and what its errors mean (reference: GitHub 1.1 to 1.7).
 //! Calls signed as the App are `github_app`'s; tokens are obtained in `oauth`.
 
+pub mod entity_tag;
 mod installations;
 mod oauth;
 mod pages;

@@ -9,6 +9,7 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
+use super::entity_tag::predict;
 use super::installations::{Installations, further};
 use super::repositories::Page as RepositoriesBody;
 use super::{Github, Installation, MAX_PER_PAGE, read_json};
@@ -21,6 +22,9 @@ use crate::provider::{CallError, OwnerType, ProviderError, ProviderType, Reposit
 
 /// What a listing lists.
 pub(super) trait Listing: Clone + Send + Sync {
+    /// Whether a page is remembered as the bytes that the host sent, of which its ETag can be computed.
+    const WHOLE: bool;
+
     /// What tells one from another.
     fn key(&self) -> Cow<'_, str>;
 
@@ -108,18 +112,33 @@ impl<C: Listing> Known<C> {
         }
     }
 
-    /// The condition that goes with this token. An ETag of another token never matches, and is not sent.
-    fn condition(&self, token: &TokenFingerprint) -> Option<HeaderValue> {
-        let validator = self.validator.as_ref().filter(|validator| validator.token == *token)?;
-        HeaderValue::from_str(&validator.etag).ok()
+    /// The condition that goes with the token in these headers: what was said to this very token, else what would be
+    /// said to it. An ETag of another token never matches, and is not sent.
+    fn condition(&self, token: TokenFingerprint, headers: &HeaderMap, predicts: bool) -> Option<Condition> {
+        let validator = self.validator.as_ref()?;
+        if validator.token == token {
+            return Some(Condition { validator: validator.clone(), predicted: false });
+        }
+        let Content::Packed(content) = &self.content else { return None };
+        let vary = validator.vary.as_deref().filter(|_| predicts && C::WHOLE)?;
+        let etag = predict(vary, headers, &unpacked(content)?)?.to_str().ok()?.to_owned();
+        let validator = Validator { etag, token, vary: Some(vary.to_owned()) };
+        Some(Condition { validator, predicted: true })
     }
 }
 
-/// How a call was made: with which token, and whether on condition.
+/// How a call was made: with which token, and on which condition.
 #[derive(Clone, Default)]
 struct Sent {
     token: Option<TokenFingerprint>,
-    conditional: bool,
+    condition: Option<Condition>,
+}
+
+/// By what the host is asked whether a page is still as it is known.
+#[derive(Clone)]
+struct Condition {
+    validator: Validator,
+    predicted: bool,
 }
 
 /// What everything that is asked for one request has in common.
@@ -142,8 +161,9 @@ impl<T: TokenSource, M: PageMemory> Asking<'_, T, M> {
         if answer.status != StatusCode::NOT_MODIFIED {
             return Ok(self.read(id, known, &answer, sent)?);
         }
-        let items = known.filter(|_| sent.conditional).and_then(|known| Some((known, known.items()?)));
-        let Some((known, items)) = items else {
+        let items =
+            known.zip(sent.condition).and_then(|(known, condition)| Some((known, condition, known.items()?)));
+        let Some((known, condition, items)) = items else {
             // What was remembered is damaged.
             let (answer, sent) = self.ask::<C>(id, None).await?;
             return Ok(self.read(id, known, &answer, sent)?);
@@ -153,7 +173,7 @@ impl<T: TokenSource, M: PageMemory> Asking<'_, T, M> {
             count: known.count,
             total: known.total,
             last_page: known.last_page,
-            validator: known.validator.clone(),
+            validator: Some(condition.validator),
             unchanged: true,
             same_members: true,
         })
@@ -167,14 +187,26 @@ impl<T: TokenSource, M: PageMemory> Asking<'_, T, M> {
         let sent = Mutex::new(Sent::default());
         let complete = |headers: &mut HeaderMap| {
             let token = headers.get(AUTHORIZATION).map(TokenFingerprint::of);
-            let condition = token.as_ref().zip(known).and_then(|(token, known)| known.condition(token));
-            let conditional = condition.is_some();
-            headers.extend(condition.map(|condition| (IF_NONE_MATCH, condition)));
-            *sent.lock().unwrap_or_else(PoisonError::into_inner) = Sent { token, conditional };
+            let condition = token
+                .clone()
+                .zip(known)
+                .and_then(|(token, known)| known.condition(token, headers, self.memory.predicts()));
+            let etag = condition
+                .as_ref()
+                .and_then(|condition| HeaderValue::from_str(&condition.validator.etag).ok());
+            headers.extend(etag.map(|etag| (IF_NONE_MATCH, etag)));
+            *sent.lock().unwrap_or_else(PoisonError::into_inner) = Sent { token, condition };
         };
         let url = self.github.page_url(id);
         let answer = self.github.get_with(url, HeaderMap::new(), complete, self.source, self.budget).await?;
-        Ok((answer, sent.into_inner().unwrap_or_else(PoisonError::into_inner)))
+        let sent = sent.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let hit = answer.status == StatusCode::NOT_MODIFIED;
+        if sent.condition.as_ref().is_some_and(|condition| condition.predicted)
+            && (hit || answer.status == StatusCode::OK)
+        {
+            self.budget.record().predicted_etag(ProviderType::Github, hit);
+        }
+        Ok((answer, sent))
     }
 
     fn read<C: Listing>(
@@ -229,6 +261,8 @@ impl Github {
 }
 
 impl Listing for Installation {
+    const WHOLE: bool = true;
+
     fn key(&self) -> Cow<'_, str> {
         self.id.to_string().into()
     }
@@ -293,6 +327,8 @@ impl<'a> Row<'a> {
 }
 
 impl Listing for Repository {
+    const WHOLE: bool = false;
+
     fn key(&self) -> Cow<'_, str> {
         self.id.as_str().into()
     }
