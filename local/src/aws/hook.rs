@@ -5,11 +5,16 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderValue, StatusCode};
-use serde_json::json;
+use serde_json::{Map, Value, json};
+
+/// More than any call may hold: DynamoDB's 16 MB.
+const LONGEST_BODY: usize = 16 * 1024 * 1024;
 
 /// What happens to one call.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -17,9 +22,17 @@ pub struct Fault {
     delay: Duration,
     error: Option<(StatusCode, String)>,
     after_the_call: bool,
+    /// Of a BatchWriteItem, how many writes are done.
+    done: Option<usize>,
 }
 
 impl Fault {
+    /// Of a BatchWriteItem only the first so many writes are done; the answer names the others as unprocessed.
+    #[must_use]
+    pub fn partly_done(writes: usize) -> Self {
+        Self { done: Some(writes), ..Self::default() }
+    }
+
     /// The call is not made; the answer is this error, e.g. 400 `ProvisionedThroughputExceededException`.
     #[must_use]
     pub fn error(status: StatusCode, kind: &str) -> Self {
@@ -106,11 +119,39 @@ pub(super) async fn intercept(State(hook): State<Hook>, request: Request, next: 
     if !fault.delay.is_zero() {
         tokio::time::sleep(fault.delay).await;
     }
+    if let Some(done) = fault.done {
+        return partly(request, done, next).await;
+    }
     let Some((status, kind)) = fault.error else { return next.run(request).await };
     if fault.after_the_call {
         drop(next.run(request).await);
     }
     error(status, &kind, "This failure was asked for.")
+}
+
+/// A BatchWriteItem of which not everything is done, as under throttling.
+async fn partly(request: Request, done: usize, next: Next) -> Response {
+    let (mut parts, body) = request.into_parts();
+    let read = axum::body::to_bytes(body, LONGEST_BODY).await.ok();
+    let Some(mut call) = read.and_then(|body| serde_json::from_slice::<Value>(&body).ok()) else {
+        return error(StatusCode::BAD_REQUEST, "SerializationException", "This is no JSON.");
+    };
+    let mut unprocessed = Map::new();
+    for (table, writes) in call["RequestItems"].as_object_mut().into_iter().flatten() {
+        if let Some(writes) = writes.as_array_mut() {
+            unprocessed.insert(table.clone(), writes.split_off(done.min(writes.len())).into());
+        }
+    }
+    if done > 0 {
+        parts.headers.remove(CONTENT_LENGTH);
+        let answer = next.run(Request::from_parts(parts, Body::from(call.to_string()))).await;
+        if !answer.status().is_success() {
+            return answer;
+        }
+    }
+    let mut response = json!({"UnprocessedItems": unprocessed}).to_string().into_response();
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/x-amz-json-1.0"));
+    response
 }
 
 /// An error in the form of AWS's JSON protocols.

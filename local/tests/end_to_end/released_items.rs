@@ -65,6 +65,7 @@ async fn users(seen: &mut Seen) {
     let running = Setup { other_hosts: true, ..Setup::default() }.start().await;
     let octocat = running.sign_in("octocat").await;
     running.get("/user/installations").api_key(&octocat).send().await;
+    running.get("/api/user/repositories").api_key(&octocat).send().await;
     let jwt = running.stack.service.github_app.jwt().await.unwrap();
     running.get("/users/octocat/installation").bearer(jwt.token().expose_secret()).send().await;
     seen.look(&running).await;

@@ -9,6 +9,7 @@ mod installations;
 mod lost_answers;
 mod pages;
 mod reconciliation;
+mod remembered_pages;
 mod secrets;
 mod sessions;
 mod time_to_live;

@@ -20,6 +20,7 @@ use super::kept_answers::{Forgotten, KeptAnswer};
 use super::kinds::{KINDS, kind_of};
 use super::leases::Lease;
 use super::mapping::MappingRow;
+use super::pages::KeptPage;
 use super::provider_tokens::ProviderToken;
 use super::reconciliation::{Held, ReconcileState, Redelivery, SweptPage};
 use super::sessions::{Session, SsoLogin};
@@ -55,6 +56,7 @@ fn read(kind: &str, item: &Item) -> Result<Option<Item>, StoreError> {
         "api-key" | "api-key-of-user" => again::<ApiKey>(item).map(Some),
         "mapping" => again::<MappingRow>(item).map(Some),
         "answer" | "app-answer" => again::<KeptAnswer>(item).map(Some),
+        "page" => again::<KeptPage>(item).map(Some),
         "forgotten" | "app-forgotten" => again::<Forgotten>(item).map(Some),
         "installation" => again::<KnownInstallation>(item).map(Some),
         "installation-user" => again::<Pointer>(item).map(Some),
