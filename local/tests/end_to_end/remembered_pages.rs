@@ -77,6 +77,23 @@ async fn a_listing_reads_and_writes_the_table_so_often() {
     insta::assert_snapshot!(told.join("\n"));
 }
 
+/// What the README says of read and write units.
+#[tokio::test]
+async fn a_page_of_a_hundred_repositories_takes_five_write_units_at_most() {
+    let running = start().await;
+    let user = running.sign_in("big-installation").await;
+    list(&running, &user).await;
+    let sizes: Vec<usize> = running
+        .items_of("PAGE#github#REPOSITORIES#")
+        .await
+        .iter()
+        // Base64 is a third longer than what counts; names and the rest of an item are some 400 bytes.
+        .map(|item| item["content"]["B"].as_str().expect("bytes").len() * 3 / 4 + 400)
+        .collect();
+    assert_eq!(sizes.len(), 15);
+    assert!(sizes.iter().all(|size| (1_000..5_000).contains(size)), "{sizes:?}");
+}
+
 #[tokio::test]
 async fn what_is_known_is_asked_for_at_once_and_what_changed_is_all_that_costs() {
     let running = start().await;
