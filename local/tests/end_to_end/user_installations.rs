@@ -17,7 +17,8 @@ async fn every_kind_of_installation_is_listed() {
     200 OK
     cache-control: no-store
     content-type: application/json
-    vary: Cookie, Authorization, X-Session-API-Key
+    etag: [etag]
+    vary: Cookie, Authorization, X-Session-API-Key, Accept-Encoding
     x-content-type-options: nosniff
 
     ["5001","5002","5003","5004"]

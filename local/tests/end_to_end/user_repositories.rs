@@ -15,7 +15,8 @@ async fn a_page_of_an_installation_has_openhands_nine_keys_with_everything_that_
     200 OK
     cache-control: no-store
     content-type: application/json
-    vary: Cookie, Authorization, X-Session-API-Key
+    etag: [etag]
+    vary: Cookie, Authorization, X-Session-API-Key, Accept-Encoding
     x-content-type-options: nosniff
 
     [{"id":"200001","full_name":"octocat/hello-world","git_provider":"github","is_public":true,"stargazers_count":80,"link_header":"</api/user/repositories?selected_provider=github&sort=pushed&page=2&per_page=3&installation_id=5001>; rel=\"next\"","pushed_at":"2024-09-22T15:18:20Z","owner_type":"user","main_branch":"master"},{"id":"200002","full_name":"octocat/dotfiles","git_provider":"github","is_public":false,"stargazers_count":0,"link_header":"</api/user/repositories?selected_provider=github&sort=pushed&page=2&per_page=3&installation_id=5001>; rel=\"next\"","pushed_at":"2024-08-01T12:27:30Z","owner_type":"user","main_branch":"main"},{"id":"200003","full_name":"octocat/never-pushed","git_provider":"github","is_public":false,"stargazers_count":0,"link_header":"</api/user/repositories?selected_provider=github&sort=pushed&page=2&per_page=3&installation_id=5001>; rel=\"next\"","pushed_at":null,"owner_type":"user","main_branch":"main"}]
@@ -25,7 +26,8 @@ async fn a_page_of_an_installation_has_openhands_nine_keys_with_everything_that_
     200 OK
     cache-control: no-store
     content-type: application/json
-    vary: Cookie, Authorization, X-Session-API-Key
+    etag: [etag]
+    vary: Cookie, Authorization, X-Session-API-Key, Accept-Encoding
     x-content-type-options: nosniff
 
     [{"id":"200004","full_name":"octocat/offset-dates","git_provider":"github","is_public":false,"stargazers_count":7,"link_header":null,"pushed_at":"2024-05-16T08:47:09-07:00","owner_type":"user","main_branch":"main"},{"id":"200006","full_name":"octocat/ownerless","git_provider":"github","is_public":false,"stargazers_count":0,"link_header":null,"pushed_at":"2024-03-19T00:15:20Z","owner_type":null,"main_branch":"main"},{"id":"200005","full_name":"octocat/old-experiments","git_provider":"github","is_public":false,"stargazers_count":0,"link_header":null,"pushed_at":"2019-01-26T19:06:43Z","owner_type":"user","main_branch":"trunk"}]
@@ -41,7 +43,8 @@ async fn the_merged_list_holds_every_installation_that_is_not_suspended() {
     200 OK
     cache-control: no-store
     content-type: application/json
-    vary: Cookie, Authorization, X-Session-API-Key
+    etag: [etag]
+    vary: Cookie, Authorization, X-Session-API-Key, Accept-Encoding
     x-content-type-options: nosniff
     x-total-count: 9
 
