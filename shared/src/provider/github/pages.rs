@@ -158,7 +158,8 @@ impl<T: TokenSource, M: PageMemory> Asking<'_, T, M> {
         known: Option<&Known<C>>,
     ) -> Result<Page<C>, CallError> {
         let (answer, sent) = self.ask(id, known).await?;
-        if answer.status != StatusCode::NOT_MODIFIED {
+        // Who was not asked whether something is as before has not answered that either.
+        if answer.status != StatusCode::NOT_MODIFIED || sent.condition.is_none() {
             return Ok(self.read(id, known, &answer, sent)?);
         }
         let items =
