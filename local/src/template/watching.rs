@@ -225,3 +225,50 @@ fn every_function_is_named_as_its_folder_and_its_crate() {
         assert!(manifest.contains(&format!("\nname = \"{name}\"\n")), "{manifest}");
     }
 }
+
+/// An assertion of the template's rules, with these parameters.
+fn holds(assertion: &Value, parameters: &BTreeMap<&str, &str>) -> bool {
+    let (function, operands) = assertion.as_object().unwrap().iter().next().unwrap();
+    let operands = operands.as_array().unwrap();
+    let mut conditions = operands.iter().map(|operand| holds(operand, parameters));
+    match function.as_str() {
+        "Fn::And" => conditions.all(|holds| holds),
+        "Fn::Or" => conditions.any(|holds| holds),
+        "Fn::Not" => !conditions.next().unwrap(),
+        "Fn::Equals" => {
+            let text = |operand: &Value| match operand["Ref"].as_str() {
+                Some(parameter) => parameters[parameter].to_owned(),
+                None => operand.as_str().unwrap().to_owned(),
+            };
+            text(&operands[0]) == text(&operands[1])
+        }
+        other => panic!("{other} is not known here"),
+    }
+}
+
+#[test]
+fn the_two_addresses_of_a_host_are_set_together_or_not_at_all() {
+    let document = document();
+    let parameters = document["Parameters"].as_object().unwrap();
+    let defaults: BTreeMap<&str, &str> = parameters
+        .iter()
+        .filter_map(|(name, parameter)| Some((name.as_str(), parameter["Default"].as_str()?)))
+        .collect();
+    let allowed = |changes: &[(&'static str, &'static str)]| {
+        let mut parameters = defaults.clone();
+        parameters.extend(changes.iter().copied());
+        let rules = document["Rules"].as_object().unwrap().values();
+        let mut assertions = rules.flat_map(|rule| rule["Assertions"].as_array().unwrap());
+        assertions.all(|assertion| holds(&assertion["Assert"], &parameters))
+    };
+    assert!(allowed(&[]));
+    for (api, web) in [("GitHubApiUrl", "GitHubWebUrl"), ("BitbucketApiUrl", "BitbucketWebUrl")] {
+        let (api, web) = ((api, "https://git.example.com/api/v3"), (web, "https://git.example.com"));
+        assert!(allowed(&[api, web]), "{api:?} {web:?}");
+        assert!(!allowed(&[api]), "{api:?}");
+        assert!(!allowed(&[web]), "{web:?}");
+    }
+    for alone in [("GitLabUrl", "https://git.example.com"), ("PublicUrl", "https://git.example.com")] {
+        assert!(allowed(&[alone]), "{alone:?}");
+    }
+}
