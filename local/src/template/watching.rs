@@ -226,6 +226,31 @@ fn every_function_is_named_as_its_folder_and_its_crate() {
     }
 }
 
+#[test]
+fn every_function_has_a_log_group_that_ends_and_alarms_on_errors_and_throttles() {
+    let document = document();
+    let log_groups = resources(&document, "AWS::Logs::LogGroup");
+    let asked = of_alarms(&document);
+    let watched = |metric: &str| -> BTreeSet<String> {
+        let of_lambda =
+            asked.iter().filter(|asked| asked.namespace == "AWS/Lambda" && asked.metric == metric);
+        of_lambda.filter_map(|asked| asked.dimensions[0].1.clone()).collect()
+    };
+    let functions = resources(&document, "AWS::Serverless::Function");
+    let names: BTreeSet<String> = functions.keys().map(|name| (*name).to_owned()).collect();
+    assert_eq!(watched("Errors"), names);
+    assert_eq!(watched("Throttles"), names);
+
+    for (name, function) in functions {
+        let group = function["LoggingConfig"]["LogGroup"].as_str();
+        let group = group.unwrap_or_else(|| panic!("{name} has no log group of the template"));
+        assert_eq!(log_groups[group]["RetentionInDays"], "LogRetentionDays", "{name}");
+        let folder = function["CodeUri"].as_str().unwrap().trim_start_matches("functions/");
+        let path = format!("/aws/lambda/${{AWS::StackName}}/{folder}");
+        assert_eq!(log_groups[group]["LogGroupName"], path, "{name}");
+    }
+}
+
 /// An assertion of the template's rules, with these parameters.
 fn holds(assertion: &Value, parameters: &BTreeMap<&str, &str>) -> bool {
     let (function, operands) = assertion.as_object().unwrap().iter().next().unwrap();
