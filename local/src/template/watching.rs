@@ -227,7 +227,7 @@ fn every_function_is_named_as_its_folder_and_its_crate() {
 }
 
 #[test]
-fn every_function_has_a_log_group_that_ends_and_alarms_on_errors_and_throttles() {
+fn every_function_has_a_log_group_that_ends_and_alarms_on_errors_throttles_and_defects() {
     let document = document();
     let log_groups = resources(&document, "AWS::Logs::LogGroup");
     let asked = of_alarms(&document);
@@ -241,6 +241,8 @@ fn every_function_has_a_log_group_that_ends_and_alarms_on_errors_and_throttles()
     assert_eq!(watched("Errors"), names);
     assert_eq!(watched("Throttles"), names);
 
+    let filters = resources(&document, "AWS::Logs::MetricFilter");
+    let defects = resources(&document, "AWS::CloudWatch::Alarm")["DefectsAlarm"];
     for (name, function) in functions {
         let group = function["LoggingConfig"]["LogGroup"].as_str();
         let group = group.unwrap_or_else(|| panic!("{name} has no log group of the template"));
@@ -248,7 +250,14 @@ fn every_function_has_a_log_group_that_ends_and_alarms_on_errors_and_throttles()
         let folder = function["CodeUri"].as_str().unwrap().trim_start_matches("functions/");
         let path = format!("/aws/lambda/${{AWS::StackName}}/{folder}");
         assert_eq!(log_groups[group]["LogGroupName"], path, "{name}");
+        let mut of_group = filters.values().filter(|filter| filter["LogGroupName"] == group);
+        let filter = of_group.next().unwrap_or_else(|| panic!("nobody counts the defects of {name}"));
+        assert_eq!(filter["FilterPattern"], r#"{ $.level = "ERROR" }"#, "{name}");
+        let made = &filter["MetricTransformations"][0];
+        assert_eq!(made["MetricNamespace"], defects["Namespace"], "{name}");
+        assert_eq!(made["MetricName"], defects["MetricName"], "{name}");
     }
+    assert_eq!((&defects["Threshold"], &defects["Statistic"]), (&1.into(), &"Sum".into()));
 }
 
 /// An assertion of the template's rules, with these parameters.
