@@ -306,3 +306,32 @@ fn the_two_addresses_of_a_host_are_set_together_or_not_at_all() {
         assert!(allowed(&[alone]), "{alone:?}");
     }
 }
+
+#[test]
+fn the_operators_page_names_what_the_template_has_and_every_alarm() {
+    let document = document();
+    let page = include_str!("../../../docs/operating.md");
+    let named = |command: &str| -> BTreeSet<String> {
+        let call = format!("$({command} ");
+        let words = page.split(&call).skip(1);
+        words.filter_map(|rest| Some(rest.split_once(')')?.0.to_owned())).collect()
+    };
+    let names = |section: &str| -> BTreeSet<String> {
+        document[section].as_object().unwrap().keys().cloned().collect()
+    };
+    let (outputs, resources_named) = (named("output"), named("resource"));
+    assert!(outputs.is_subset(&names("Outputs")), "{outputs:?}");
+    assert!(outputs.contains("ApiId"), "{outputs:?}");
+    assert!(
+        resources_named.iter().all(|name| name.ends_with("Function")),
+        "an output tells: {resources_named:?}"
+    );
+    for output in names("Outputs") {
+        assert!(page.contains(&format!("`{output}`")), "{output} is for nothing");
+    }
+    let alarms = resources(&document, "AWS::CloudWatch::Alarm");
+    assert!(page.contains(&format!("{} alarms", alarms.len())), "there are {}", alarms.len());
+    for name in alarms.keys().filter(|name| !name.ends_with("ErrorsAlarm")) {
+        assert!(page.contains(&format!("\n| `{name}` |")), "{name} says nothing to anybody");
+    }
+}
