@@ -324,6 +324,17 @@ impl From<NoEntropy> for Failure {
     }
 }
 
+/// Why the table or a secret gives no token: for now, or for good.
+impl From<Failure> for TokenError {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Internal(text) => Self::Internal(text),
+            Failure::Unavailable(text) => Self::Unavailable(text),
+            other => Self::Unavailable(other.to_string()),
+        }
+    }
+}
+
 impl From<CallError> for Failure {
     fn from(error: CallError) -> Self {
         Self::of_call(ProviderType::Github, error)
@@ -345,6 +356,7 @@ impl Failure {
             CallError::Token(TokenError::Expired) => Self::SignInExpired(provider),
             CallError::Token(TokenError::BrokerExpired) => Self::SignInExpired(ProviderType::EnterpriseSso),
             CallError::Token(TokenError::Unavailable(text)) => Self::Unavailable(text),
+            CallError::Token(TokenError::Internal(text)) => Self::Internal(text),
         }
     }
 }

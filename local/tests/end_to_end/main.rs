@@ -28,6 +28,7 @@ mod other_host_errors;
 mod other_host_limits;
 mod other_host_pages;
 mod other_hosts;
+mod own_faults;
 mod partial_results;
 mod reconcile_cut_off;
 mod reconcile_drift;

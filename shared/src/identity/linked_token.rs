@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use super::brokered;
 use super::token_keeping::open_access;
 use super::token_renewal::{Renewal, renew};
+use crate::failure::Failure;
 use crate::provider::bitbucket::Bitbucket;
 use crate::provider::github::Github;
 use crate::provider::gitlab::Gitlab;
@@ -110,13 +111,11 @@ impl LinkedToken {
         let Some(row) = row.filter(|row| self.any_host || row.host.is_none()) else { return Ok(None) };
         if row.slot() != slot {
             // It would open as what it says that it is, and be sent to the host of this row.
-            return Err(TokenError::Unavailable("a token stands in the row of another".to_owned()));
+            return Err(TokenError::Internal("a token stands in the row of another".to_owned()));
         }
         if row.brokered {
             let brokers = brokered::brokers(&self.service, slot.provider).await;
-            return Ok(brokers
-                .map_err(|failure| TokenError::Unavailable(failure.to_string()))?
-                .then_some(row));
+            return Ok(brokers?.then_some(row));
         }
         Ok(Some(row))
     }
@@ -152,7 +151,7 @@ impl LinkedToken {
             let outcome = tokio::time::timeout_at(self.deadline, renewal)
                 .await
                 .map_err(|_| ProviderError::Timeout)?
-                .map_err(|error| TokenError::Unavailable(error.to_string()))?;
+                .map_err(|_| TokenError::Internal("a renewal panicked".to_owned()))?;
             match outcome {
                 Ok(Renewal::Look) => {}
                 Ok(Renewal::Same) if !refused && left.is_none_or(|left| left > 0) => {
@@ -271,6 +270,6 @@ impl TokenSource for LinkedToken {
 
 impl From<StoreError> for TokenError {
     fn from(error: StoreError) -> Self {
-        Self::Unavailable(error.to_string())
+        Failure::from(error).into()
     }
 }

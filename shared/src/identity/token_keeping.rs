@@ -217,5 +217,5 @@ async fn open(
     let sealed = Sealed { key_id: row.key_id.clone(), bytes };
     super::sealing::open(&service.token_keys, &aad(service, user, row.slot(), row.version, part), &sealed)
         .await
-        .map_err(|error| TokenError::Unavailable(error.to_string()))
+        .map_err(|error| Failure::from(error).into())
 }
