@@ -289,7 +289,9 @@ impl From<SecretsError> for Failure {
     fn from(error: SecretsError) -> Self {
         match error {
             SecretsError::Unavailable { .. } => Self::Unavailable(error.to_string()),
-            SecretsError::NotFound(_) | SecretsError::Malformed { .. } => Self::Internal(error.to_string()),
+            SecretsError::NotFound(_) | SecretsError::NotFilledIn(_) | SecretsError::Malformed { .. } => {
+                Self::Internal(error.to_string())
+            }
         }
     }
 }

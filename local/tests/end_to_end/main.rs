@@ -34,6 +34,7 @@ mod reconcile_cut_off;
 mod reconcile_drift;
 mod reconcile_lab;
 mod reconcile_redelivery;
+mod reconcile_set_up;
 mod reconcile_together;
 mod released_items;
 mod session;
