@@ -6,6 +6,7 @@ mod api_keys;
 mod app_calls;
 mod app_jwt;
 mod behind;
+mod client_secrets;
 mod git_providers;
 mod github_failures;
 mod github_installations;
