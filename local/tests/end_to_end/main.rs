@@ -16,6 +16,7 @@ mod harness;
 mod host_errors;
 mod identity;
 mod imports;
+mod key_rotation;
 mod last_good_answers;
 mod least_privilege;
 mod least_privilege_flows;

@@ -2,13 +2,14 @@
 //! How it is renewed is `token_renewal`'s business, how it is kept `token_keeping`'s; the rows are `store`'s.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use super::brokered;
-use super::token_keeping::open_access;
+use super::token_keeping::{open_access, seal_anew};
 use super::token_renewal::{Renewal, renew};
 use crate::failure::Failure;
 use crate::provider::bitbucket::Bitbucket;
@@ -55,6 +56,8 @@ pub struct LinkedToken {
     deadline: Instant,
     record: Arc<Record>,
     current: Mutex<Option<Usable>>,
+    /// Whether the key that has sealed the token was looked at: once per request is enough.
+    looked_at_key: AtomicBool,
 }
 
 impl LinkedToken {
@@ -70,6 +73,7 @@ impl LinkedToken {
             deadline: budget.deadline(),
             record: budget.record().clone(),
             current: Mutex::new(None),
+            looked_at_key: AtomicBool::new(false),
         }
     }
 
@@ -220,6 +224,9 @@ impl LinkedToken {
 
     async fn open(&self, row: &ProviderToken) -> Result<Usable, TokenError> {
         let secret = open_access(&self.service, &self.user, row).await?;
+        if !self.looked_at_key.swap(true, Ordering::Relaxed) {
+            seal_anew(&self.service, &self.user, row).await;
+        }
         let fresh = self.service.clock.unix() - row.obtained_at < FRESH_SECONDS;
         let token = AccessToken { secret, version: row.version, fresh };
         Ok(Usable { token, slot: row.slot(), host: row.host.clone() })
