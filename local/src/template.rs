@@ -1,5 +1,5 @@
 //! What `template.yaml` says about routes, functions, their rights and the table, so that nothing here repeats it.
-//! Parameters and alarms are CloudFormation's business and are not read.
+//! Parameters and alarms are CloudFormation's business and are read by tests only.
 
 mod parts;
 pub mod policies;
@@ -245,3 +245,5 @@ impl KeySchema {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod watching;

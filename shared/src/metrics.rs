@@ -106,6 +106,18 @@ impl Metric {
         }
     }
 
+    /// The dimension by which it is counted: the function that counts, or the host that was called.
+    #[must_use]
+    pub const fn dimension(self) -> &'static str {
+        match self {
+            Self::UpstreamCalls
+            | Self::UpstreamDuration
+            | Self::UpstreamErrors
+            | Self::OauthTokenRequests => "Provider",
+            _ => "Function",
+        }
+    }
+
     /// The unit of its values.
     #[must_use]
     pub const fn unit(self) -> &'static str {

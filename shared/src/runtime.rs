@@ -5,8 +5,9 @@ mod outgoing;
 mod scheduled;
 mod work;
 
+use std::collections::BTreeMap;
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use lambda_http::RequestExt;
 use lambda_http::request::RequestContext;
@@ -93,9 +94,16 @@ pub fn exit_code(result: Result<(), StartError>) -> std::process::ExitCode {
     }
 }
 
-/// The crate of a handler, under whose name it logs.
+/// The function of a handler by its folder's name, as the template and the log groups have it: that of its crate, with
+/// hyphens where Rust has underscores. A process has as many names as functions, so each is made once and kept.
 fn crate_of<H>() -> &'static str {
-    std::any::type_name::<H>().split("::").next().unwrap_or_default()
+    static NAMES: Mutex<BTreeMap<&str, &str>> = Mutex::new(BTreeMap::new());
+    let in_rust = std::any::type_name::<H>().split("::").next().unwrap_or_default();
+    if !in_rust.contains('_') {
+        return in_rust;
+    }
+    let mut names = NAMES.lock().unwrap_or_else(PoisonError::into_inner);
+    names.entry(in_rust).or_insert_with(|| in_rust.replace('_', "-").leak())
 }
 
 /// JSON lines on standard output, which Lambda takes to CloudWatch. The level is ours; libraries are heard
@@ -103,7 +111,10 @@ fn crate_of<H>() -> &'static str {
 fn log_to_stdout(level: Level, function: &'static str) {
     let targets = Targets::new()
         .with_default(LevelFilter::from_level(Level::WARN.min(level)))
-        .with_targets(["shared", function].map(|target| (target, LevelFilter::from_level(level))))
+        // A line's target is Rust's name of the crate.
+        .with_targets(
+            ["shared", &function.replace('-', "_")].map(|target| (target, LevelFilter::from_level(level))),
+        )
         // It would say once more why an invocation failed, or that it panicked.
         .with_target("lambda_runtime::layers::panic", LevelFilter::OFF);
     let lines = tracing_subscriber::fmt::layer()
@@ -162,5 +173,12 @@ mod tests {
     #[test]
     fn a_handler_logs_under_the_name_of_its_crate() {
         assert_eq!(crate_of_value(handler), env!("CARGO_CRATE_NAME"));
+    }
+
+    #[test]
+    fn a_name_of_several_words_has_the_hyphens_of_its_folder_and_is_made_once() {
+        let name = crate_of::<lambda_runtime::Context>();
+        assert_eq!(name, "lambda-runtime");
+        assert_eq!(name.as_ptr(), crate_of::<lambda_runtime::Context>().as_ptr());
     }
 }

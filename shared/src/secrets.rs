@@ -33,6 +33,9 @@ pub enum SecretsError {
         /// The error's code or kind, without anything secret.
         reason: String,
     },
+    /// The secret holds what the stack was made with; the operator's part is to come.
+    #[error("the secret {0} is not filled in yet")]
+    NotFilledIn(String),
     /// The secret is there and is not what it has to be.
     #[error("the secret {secret} is malformed: {what}")]
     Malformed {
@@ -217,7 +220,11 @@ impl<T: FromSecret> Secret<T> {
                 Ok(value)
             }
             Err(what) => {
-                let error = SecretsError::Malformed { secret: self.id.clone(), what };
+                let error = if fields::is_placeholder(text.expose_secret()) {
+                    SecretsError::NotFilledIn(self.id.clone())
+                } else {
+                    SecretsError::Malformed { secret: self.id.clone(), what }
+                };
                 let Some(before) = parsed.as_mut() else { return Err(error) };
                 tracing::error!(%error, "going on with the value read before");
                 before.text = text;

@@ -50,6 +50,13 @@ pub struct Needs {
     pub github: bool,
 }
 
+/// Whether a secret may be as it was read up to five minutes ago.
+#[derive(Clone, Copy)]
+enum Reading {
+    Cached,
+    Anew,
+}
+
 /// All that a handler needs.
 #[derive(Debug)]
 pub struct Service {
@@ -234,13 +241,34 @@ impl Service {
     /// # Errors
     /// [`Failure`] when the secret cannot be read.
     pub async fn oauth_client(&self, provider: ProviderType) -> Result<Option<OauthClient>, Failure> {
+        self.client_at(provider, Reading::Cached).await
+    }
+
+    /// The same, read again because the host does not accept it (not more than every ten seconds).
+    ///
+    /// # Errors
+    /// [`Failure`] when the secret cannot be read.
+    pub async fn refreshed_oauth_client(
+        &self,
+        provider: ProviderType,
+    ) -> Result<Option<OauthClient>, Failure> {
+        self.client_at(provider, Reading::Anew).await
+    }
+
+    async fn client_at(
+        &self,
+        provider: ProviderType,
+        reading: Reading,
+    ) -> Result<Option<OauthClient>, Failure> {
         if provider == ProviderType::Github {
-            let app = self.github_app.credentials().await?;
+            let app = match reading {
+                Reading::Cached => self.github_app.credentials().await?,
+                Reading::Anew => self.github_app.refreshed_credentials().await?,
+            };
             let (client_id, client_secret) = (app.client_id.clone(), app.client_secret.clone());
             return Ok(Some(OauthClient { client_id, client_secret }));
         }
-        let Some(secret) = &self.oauth_clients else { return Ok(None) };
-        let clients = secret.get().await?;
+        let Some(clients) = self.clients(reading).await? else { return Ok(None) };
         Ok(match provider {
             ProviderType::Gitlab => clients.gitlab.clone(),
             ProviderType::Bitbucket => clients.bitbucket.clone(),
@@ -253,8 +281,23 @@ impl Service {
     /// # Errors
     /// [`Failure`] when the secret cannot be read.
     pub async fn sso_client(&self) -> Result<Option<SsoClient>, Failure> {
-        let Some(secret) = &self.oauth_clients else { return Ok(None) };
-        Ok(secret.get().await?.enterprise_sso.clone())
+        Ok(self.clients(Reading::Cached).await?.and_then(|clients| clients.enterprise_sso.clone()))
+    }
+
+    /// The same, read again because the issuer does not accept it (not more than every ten seconds).
+    ///
+    /// # Errors
+    /// [`Failure`] when the secret cannot be read.
+    pub async fn refreshed_sso_client(&self) -> Result<Option<SsoClient>, Failure> {
+        Ok(self.clients(Reading::Anew).await?.and_then(|clients| clients.enterprise_sso.clone()))
+    }
+
+    async fn clients(&self, reading: Reading) -> Result<Option<Arc<OauthClients>>, Failure> {
+        Ok(match (&self.oauth_clients, reading) {
+            (None, _) => None,
+            (Some(secret), Reading::Cached) => Some(secret.get().await?),
+            (Some(secret), Reading::Anew) => Some(secret.refresh().await?),
+        })
     }
 
     /// Whether the operator has set up sign-in there.
@@ -293,7 +336,9 @@ impl From<SecretsError> for Failure {
     fn from(error: SecretsError) -> Self {
         match error {
             SecretsError::Unavailable { .. } => Self::Unavailable(error.to_string()),
-            SecretsError::NotFound(_) | SecretsError::Malformed { .. } => Self::Internal(error.to_string()),
+            SecretsError::NotFound(_) | SecretsError::NotFilledIn(_) | SecretsError::Malformed { .. } => {
+                Self::Internal(error.to_string())
+            }
         }
     }
 }
@@ -328,6 +373,17 @@ impl From<NoEntropy> for Failure {
     }
 }
 
+/// Why the table or a secret gives no token: for now, or for good.
+impl From<Failure> for TokenError {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Internal(text) => Self::Internal(text),
+            Failure::Unavailable(text) => Self::Unavailable(text),
+            other => Self::Unavailable(other.to_string()),
+        }
+    }
+}
+
 impl From<CallError> for Failure {
     fn from(error: CallError) -> Self {
         Self::of_call(ProviderType::Github, error)
@@ -349,6 +405,7 @@ impl Failure {
             CallError::Token(TokenError::Expired) => Self::SignInExpired(provider),
             CallError::Token(TokenError::BrokerExpired) => Self::SignInExpired(ProviderType::EnterpriseSso),
             CallError::Token(TokenError::Unavailable(text)) => Self::Unavailable(text),
+            CallError::Token(TokenError::Internal(text)) => Self::Internal(text),
         }
     }
 }

@@ -2,10 +2,13 @@
 //! That no line holds a secret is `flows`' business; that there is one for each request, `shared/tests/requests.rs`'s.
 
 use http::StatusCode;
+use local::demo_user::link;
 use local::sandbox_github::{Fault, FaultKind};
 use secrecy::ExposeSecret as _;
 use serde_json::Value;
 use shared::metrics::Metric;
+use shared::provider::ProviderType;
+use shared::store::{ProviderToken, TokenSlot, UserId};
 
 use crate::capture;
 use crate::harness::{Answer, Running, Setup};
@@ -103,6 +106,32 @@ async fn a_webhook_is_told_by_its_delivery_and_what_became_of_it() {
     running.stack.stop().await;
     let [line] = &mut lines[..] else { panic!("{lines:?}") };
     insta::assert_snapshot!(redacted(line));
+}
+
+#[tokio::test]
+async fn a_token_that_does_not_open_is_an_error_in_the_log_whether_the_list_has_other_hosts_or_not() {
+    capture::install();
+    let running = Setup { other_hosts: true, ..Setup::default() }.start().await;
+    let user = running.sign_in("octocat").await;
+    let user = link(&running.stack, &user, "gitlab", "gitlab-cat").await.expect("GitLab is linked");
+    let table = &running.stack.service.table;
+    let id: UserId = serde_json::from_value(user.user_id.clone().into()).expect("an id is text");
+    let slot = TokenSlot::own(ProviderType::Github);
+    let row = table.provider_token(&id, slot).await.unwrap().expect("a token");
+    let lost = ProviderToken { key_id: "lost-by-the-operator".to_owned(), ..row.clone() };
+    table.put_provider_token(&id, &lost, Some(row.version)).await.unwrap();
+
+    let alone = running.get("/api/user/repositories?selected_provider=github").api_key(&user).send().await;
+    assert_eq!(alone.status, StatusCode::INTERNAL_SERVER_ERROR, "{alone:?}");
+    assert!(line(&alone).contains(r#""level":"ERROR""#));
+    let told = "a host is missing by our own fault provider=github error=no token key is named";
+    assert!(!capture::text().contains(told));
+    let merged = running.get("/api/user/repositories").api_key(&user).send().await;
+    assert_eq!(merged.header("x-partial-result"), Some("github=500"), "{merged:?}");
+    let text = capture::text();
+    let told = text.lines().find(|line| line.contains(told)).expect("it is told");
+    assert!(told.contains(" ERROR "), "{told}");
+    running.stack.stop().await;
 }
 
 #[tokio::test]

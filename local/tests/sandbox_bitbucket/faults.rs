@@ -29,7 +29,11 @@ fn all() -> Vec<(FaultKind, ProviderError)> {
 }
 
 fn missing(workspace: &str, error: ProviderError) -> Missing {
-    Missing { provider: ProviderType::Bitbucket, installation: Some(workspace.to_owned()), error }
+    Missing {
+        provider: ProviderType::Bitbucket,
+        installation: Some(workspace.to_owned()),
+        cause: error.into(),
+    }
 }
 
 #[tokio::test]

@@ -59,6 +59,37 @@ async fn a_token_is_replaced_only_by_who_has_read_it() {
 }
 
 #[tokio::test]
+async fn sealing_anew_changes_the_seal_alone_and_only_of_what_was_read() {
+    let test = TestTable::new().await;
+    let (user, table) = (user(), &test.table);
+    let anew = |version| ProviderToken {
+        key_id: "k2".to_owned(),
+        sealed_access: vec![1],
+        sealed_refresh: Some(vec![2]),
+        ..token(version)
+    };
+    assert_eq!(table.reseal_provider_token(&user, &anew(1), "k1").await, Err(StoreError::Conflict), "gone");
+    assert_eq!(table.provider_token(&user, SLOT).await, Ok(None), "and it stays so");
+
+    // Ended between its reading and its sealing.
+    let ended = ProviderToken { sealed_refresh: Some(vec![0]), ended: true, ..token(1) };
+    table.put_provider_token(&user, &ended, None).await.unwrap();
+    table.reseal_provider_token(&user, &anew(1), "k1").await.unwrap();
+    let sealed = ProviderToken { ended: true, ..anew(1) };
+    assert_eq!(table.provider_token(&user, SLOT).await, Ok(Some(sealed)));
+    assert_eq!(
+        table.reseal_provider_token(&user, &anew(1), "k1").await,
+        Err(StoreError::Conflict),
+        "somebody was faster"
+    );
+
+    // A renewal that has read the row before replaces it, and is not replaced.
+    table.put_provider_token(&user, &token(2), Some(1)).await.unwrap();
+    assert_eq!(table.reseal_provider_token(&user, &anew(1), "k1").await, Err(StoreError::Conflict));
+    assert_eq!(table.provider_token(&user, SLOT).await, Ok(Some(token(2))));
+}
+
+#[tokio::test]
 async fn one_process_holds_a_lease_until_it_ends_or_is_given_back() {
     let test = TestTable::new().await;
     let (user, table) = (user(), &test.table);

@@ -4,7 +4,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::digest::{SHA256, digest};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
 use super::session::SsoSignIn;
@@ -29,6 +29,24 @@ pub(super) struct HostFlow<'a> {
 enum Client {
     Oauth(OauthClient),
     Sso(SsoClient),
+}
+
+impl Client {
+    /// Whether it is the same client as another, but for its secret: what was granted to one is not shown to another,
+    /// nor to another issuer.
+    fn is_with_other_secret(&self, before: &Self) -> bool {
+        let changed = |now: &OauthClient, before: &OauthClient| {
+            now.client_id == before.client_id
+                && now.client_secret.expose_secret() != before.client_secret.expose_secret()
+        };
+        match (self, before) {
+            (Self::Oauth(now), Self::Oauth(before)) => changed(now, before),
+            (Self::Sso(now), Self::Sso(before)) => {
+                now.issuer == before.issuer && changed(&now.client, &before.client)
+            }
+            _ => false,
+        }
+    }
 }
 
 /// What the browser is sent to a host with.
@@ -78,6 +96,27 @@ impl<'a> HostFlow<'a> {
         Ok(client.map(|client| Self { service, provider, client }))
     }
 
+    /// The same flow with another client secret, if the operator has put in another one since ours was read. To be
+    /// asked for once the host does not accept the client: it authenticates the client before it looks at the grant
+    /// (RFC 6749, 4.1.3 and 6), so a code or a refresh token that it refuses with `invalid_client` (5.2) has not
+    /// been used up, and is worth another try.
+    async fn with_other_secret(&self) -> Option<Self> {
+        let (service, provider) = (self.service, self.provider);
+        let client = match provider {
+            ProviderType::EnterpriseSso => service.refreshed_sso_client().await.map(|it| it.map(Client::Sso)),
+            _ => service.refreshed_oauth_client(provider).await.map(|it| it.map(Client::Oauth)),
+        };
+        match client {
+            Ok(client) => client
+                .filter(|client| client.is_with_other_secret(&self.client))
+                .map(|client| Self { service, provider, client }),
+            Err(failure) => {
+                tracing::warn!(%failure, %provider, "a refused client secret was not read again");
+                None
+            }
+        }
+    }
+
     /// Where the browser is sent.
     pub(super) async fn authorize_url(
         &self,
@@ -117,12 +156,23 @@ impl<'a> HostFlow<'a> {
         }
     }
 
-    /// Exchanges the code that the browser came back with, and asks whose it is.
+    /// Exchanges the code that the browser came back with, and asks whose it is. A client that the host does not
+    /// accept is tried once more with its secret of now.
     pub(super) async fn complete(
         &self,
         returned: Returned<'_>,
         budget: &Budget,
     ) -> Result<Granted, CompleteError> {
+        let completed = self.complete_once(returned, budget).await;
+        if let Err(CompleteError::Oauth(OauthError::BadClient)) = completed
+            && let Some(flow) = self.with_other_secret().await
+        {
+            return flow.complete_once(returned, budget).await;
+        }
+        completed
+    }
+
+    async fn complete_once(&self, returned: Returned<'_>, budget: &Budget) -> Result<Granted, CompleteError> {
         let Returned { code, redirect_uri, code_verifier } = returned;
         let service = self.service;
         let client = match &self.client {
@@ -167,8 +217,25 @@ impl<'a> HostFlow<'a> {
         Ok(Granted { account, tokens, sso: None })
     }
 
-    /// Exchanges a refresh token. GitLab wants the redirect address again that the sign-in had.
+    /// Exchanges a refresh token. GitLab wants the redirect address again that the sign-in had. A client that the
+    /// host does not accept is tried once more with its secret of now.
     pub(super) async fn refresh(
+        &self,
+        refresh_token: &SecretString,
+        redirect_uri: &str,
+        identity: Option<&str>,
+        budget: &Budget,
+    ) -> Result<TokenGrant, OauthError> {
+        let refreshed = self.refresh_once(refresh_token, redirect_uri, identity, budget).await;
+        if let Err(OauthError::BadClient) = refreshed
+            && let Some(flow) = self.with_other_secret().await
+        {
+            return flow.refresh_once(refresh_token, redirect_uri, identity, budget).await;
+        }
+        refreshed
+    }
+
+    async fn refresh_once(
         &self,
         refresh_token: &SecretString,
         redirect_uri: &str,

@@ -2,14 +2,16 @@
 //! How it is renewed is `token_renewal`'s business, how it is kept `token_keeping`'s; the rows are `store`'s.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use super::brokered;
-use super::token_keeping::open_access;
+use super::token_keeping::{open_access, seal_anew};
 use super::token_renewal::{Renewal, renew};
+use crate::failure::Failure;
 use crate::provider::bitbucket::Bitbucket;
 use crate::provider::github::Github;
 use crate::provider::gitlab::Gitlab;
@@ -54,6 +56,8 @@ pub struct LinkedToken {
     deadline: Instant,
     record: Arc<Record>,
     current: Mutex<Option<Usable>>,
+    /// Whether the key that has sealed the token was looked at: once per request is enough.
+    looked_at_key: AtomicBool,
 }
 
 impl LinkedToken {
@@ -69,6 +73,7 @@ impl LinkedToken {
             deadline: budget.deadline(),
             record: budget.record().clone(),
             current: Mutex::new(None),
+            looked_at_key: AtomicBool::new(false),
         }
     }
 
@@ -110,13 +115,11 @@ impl LinkedToken {
         let Some(row) = row.filter(|row| self.any_host || row.host.is_none()) else { return Ok(None) };
         if row.slot() != slot {
             // It would open as what it says that it is, and be sent to the host of this row.
-            return Err(TokenError::Unavailable("a token stands in the row of another".to_owned()));
+            return Err(TokenError::Internal("a token stands in the row of another".to_owned()));
         }
         if row.brokered {
             let brokers = brokered::brokers(&self.service, slot.provider).await;
-            return Ok(brokers
-                .map_err(|failure| TokenError::Unavailable(failure.to_string()))?
-                .then_some(row));
+            return Ok(brokers?.then_some(row));
         }
         Ok(Some(row))
     }
@@ -152,7 +155,7 @@ impl LinkedToken {
             let outcome = tokio::time::timeout_at(self.deadline, renewal)
                 .await
                 .map_err(|_| ProviderError::Timeout)?
-                .map_err(|error| TokenError::Unavailable(error.to_string()))?;
+                .map_err(|_| TokenError::Internal("a renewal panicked".to_owned()))?;
             match outcome {
                 Ok(Renewal::Look) => {}
                 Ok(Renewal::Same) if !refused && left.is_none_or(|left| left > 0) => {
@@ -253,6 +256,9 @@ impl LinkedToken {
 
     async fn open(&self, row: &ProviderToken) -> Result<Usable, TokenError> {
         let secret = open_access(&self.service, &self.user, row).await?;
+        if !self.looked_at_key.swap(true, Ordering::Relaxed) {
+            seal_anew(&self.service, &self.user, row).await;
+        }
         let fresh = self.service.clock.unix() - row.obtained_at < FRESH_SECONDS;
         let token = AccessToken { secret, version: row.version, fresh };
         Ok(Usable { token, slot: row.slot(), host: row.host.clone() })
@@ -303,6 +309,6 @@ impl TokenSource for LinkedToken {
 
 impl From<StoreError> for TokenError {
     fn from(error: StoreError) -> Self {
-        Self::Unavailable(error.to_string())
+        Failure::from(error).into()
     }
 }

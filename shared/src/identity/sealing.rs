@@ -135,10 +135,10 @@ impl KeyRing {
         Ok(SecretString::from(text))
     }
 
-    /// Whether a newer key seals now, so that the row should be written again when it is touched.
+    /// Whether another key than this one seals now, so that what it has sealed is to be sealed anew.
     #[must_use]
-    pub fn is_outdated(&self, sealed: &Sealed) -> bool {
-        sealed.key_id != self.current
+    pub fn is_outdated(&self, key_id: &str) -> bool {
+        key_id != self.current
     }
 
     fn key(&self, id: &str) -> Result<&LessSafeKey, SealError> {
@@ -284,8 +284,8 @@ mod tests {
         let before = json!({"current": "k1", "keys": {"k1": encoded(1)}}).to_string();
         let sealed = KeyRing::from_secret(&before).unwrap().seal(&AAD, &"ghu_1234".into()).unwrap();
         assert_eq!(opened(&AAD, &sealed).unwrap(), "ghu_1234");
-        assert!(ring().is_outdated(&sealed));
-        assert!(!ring().is_outdated(&ring().seal(&AAD, &"ghu_1234".into()).unwrap()));
+        assert!(ring().is_outdated(&sealed.key_id));
+        assert!(!ring().is_outdated(&ring().seal(&AAD, &"ghu_1234".into()).unwrap().key_id));
         let after = json!({"current": "k2", "keys": {"k2": encoded(2)}}).to_string();
         let after = KeyRing::from_secret(&after).unwrap();
         assert_eq!(after.open(&AAD, &sealed).unwrap_err(), SealError::UnknownKey("k1".to_owned()));
@@ -328,7 +328,7 @@ mod tests {
         let rotated = json!({"current": "k1", "keys": {"k1": encoded(1)}, "generated": generated});
         let rotated = KeyRing::from_secret(&rotated.to_string()).unwrap();
         assert_eq!(rotated.open(&AAD, &sealed).unwrap().expose_secret(), "ghu_1234");
-        assert!(rotated.is_outdated(&sealed));
+        assert!(rotated.is_outdated(&sealed.key_id));
         let other = json!({"current": "generated", "keys": {}, "generated": "h".repeat(64)});
         let other = KeyRing::from_secret(&other.to_string()).unwrap();
         assert_eq!(other.open(&AAD, &sealed).unwrap_err(), SealError::Tampered);

@@ -1,6 +1,8 @@
 //! A user's tokens into the table and out of it: sealed with what they belong to, each change in place of the
 //! version that it replaces. When a token is renewed is `linked_token`'s and `token_renewal`'s business.
 
+use std::time::Duration;
+
 use secrecy::SecretString;
 
 use super::sealing::{Aad, KeyRing, Sealed};
@@ -14,6 +16,9 @@ use crate::store::{ProviderToken, StoreError, TokenSlot, UserId};
 
 /// How often a write is tried again that another one overtook.
 const TRIES: u32 = 5;
+
+/// The longest that a request is held up by sealing a token anew.
+const SEALING_ANEW: Duration = Duration::from_millis(500);
 
 /// A new row's versions begin with the time, this far from those of a row a millisecond earlier.
 const VERSIONS: u64 = 1_000;
@@ -162,6 +167,46 @@ fn seal(
     })
 }
 
+/// Seals a row's tokens anew where not the ring's current key has sealed them, so that the operator can take the old
+/// one out of the ring: tokens that are never renewed would need it for ever. The request goes on whatever comes of
+/// it, and the next one tries again.
+pub(super) async fn seal_anew(service: &Service, user: &UserId, row: &ProviderToken) {
+    match tokio::time::timeout(SEALING_ANEW, try_to_seal_anew(service, user, row)).await {
+        Ok(Ok(())) => {}
+        Ok(Err(failure)) => tracing::warn!(%failure, "a token was not sealed anew"),
+        Err(_) => tracing::warn!("a token was not sealed anew in time"),
+    }
+}
+
+async fn try_to_seal_anew(service: &Service, user: &UserId, row: &ProviderToken) -> Result<(), Failure> {
+    if !service.token_keys.get().await?.is_outdated(&row.key_id) {
+        return Ok(());
+    }
+    // A ring that was read before the operator named another key would seal back what others have sealed anew.
+    let keys = service.token_keys.refresh().await?;
+    if !keys.is_outdated(&row.key_id) {
+        return Ok(());
+    }
+    let anew = |part, bytes: &[u8]| {
+        let aad = aad(service, user, row.slot(), row.version, part);
+        let sealed = Sealed { key_id: row.key_id.clone(), bytes: bytes.to_vec() };
+        keys.seal(&aad, &keys.open(&aad, &sealed)?)
+    };
+    let access = anew(Part::Access, &row.sealed_access)?;
+    let refresh = row.sealed_refresh.as_deref().map(|bytes| anew(Part::Refresh, bytes)).transpose()?;
+    let token = ProviderToken {
+        key_id: access.key_id,
+        sealed_access: access.bytes,
+        sealed_refresh: refresh.map(|sealed| sealed.bytes),
+        ..row.clone()
+    };
+    match service.table.reseal_provider_token(user, &token, &row.key_id).await {
+        // Renewed, replaced or sealed anew by somebody else meanwhile.
+        Ok(()) | Err(StoreError::Conflict) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
 #[derive(Clone, Copy)]
 enum Part {
     Access,
@@ -216,5 +261,5 @@ async fn open(
     let sealed = Sealed { key_id: row.key_id.clone(), bytes };
     super::sealing::open(&service.token_keys, &aad(service, user, row.slot(), row.version, part), &sealed)
         .await
-        .map_err(|error| TokenError::Unavailable(error.to_string()))
+        .map_err(|error| Failure::from(error).into())
 }

@@ -50,8 +50,7 @@ pub(super) fn renew(
 ) -> BoxFuture<'static, Result<Renewal, TokenError>> {
     Box::pin(async move {
         let slot = seen.slot();
-        let lease = Lease::new(&service.clock, LEASE_SECONDS, seen.version)
-            .map_err(|error| TokenError::Unavailable(error.to_string()))?;
+        let lease = Lease::new(&service.clock, LEASE_SECONDS, seen.version).map_err(Failure::from)?;
         if !service.table.take_lease(&user, slot, &lease, service.clock.unix()).await? {
             return Ok(Renewal::Wait);
         }
@@ -92,7 +91,7 @@ async fn renew_at_host(
     if row.refresh_expires_at.is_some_and(|at| at <= now) {
         return end(service, user, row).await;
     }
-    let Some(flow) = HostFlow::at(service, provider).await.map_err(unavailable)? else {
+    let Some(flow) = HostFlow::at(service, provider).await? else {
         return Err(TokenError::Unavailable(format!("no OAuth client at {provider} is configured")));
     };
     let redirect_uri = row.redirect_uri.as_deref().unwrap_or_default();
@@ -135,7 +134,7 @@ async fn renew_at_broker(
     budget: &Budget,
 ) -> Result<Renewal, TokenError> {
     let provider = row.provider;
-    let client = service.sso_client().await.map_err(unavailable)?;
+    let client = service.sso_client().await?;
     // Switched off, or this host is: what it held is nothing any more until somebody signs in again.
     let Some(client) = client.filter(|client| client.broker.contains_key(&provider)) else {
         return Err(TokenError::BrokerExpired);
@@ -170,11 +169,6 @@ async fn renew_at_broker(
     }
 }
 
-#[allow(clippy::needless_pass_by_value, reason = "it stands in map_err")]
-fn unavailable(failure: Failure) -> TokenError {
-    TokenError::Unavailable(failure.to_string())
-}
-
 /// Notes that only a new sign-in helps, so that the host is not asked again and again.
 async fn end(service: &Service, user: &UserId, row: &ProviderToken) -> Result<(), TokenError> {
     let ended = ProviderToken { ended: true, ..row.clone() };
@@ -193,7 +187,7 @@ async fn keep_renewed(
     row: &ProviderToken,
     grant: &TokenGrant,
 ) -> Result<bool, TokenError> {
-    let token = renewed(service, user, row, grant).await.map_err(unavailable)?;
+    let token = renewed(service, user, row, grant).await?;
     let mut tries = 1;
     loop {
         match service.table.put_provider_token(user, &token, Some(row.version)).await {

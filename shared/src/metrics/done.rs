@@ -46,14 +46,14 @@ impl Done<'_> {
     pub(super) fn lines(&self, timestamp: u64) -> String {
         let mut hosts = self.called();
         let mut first = Line::default();
-        first.put("Function", &self.of_request().map(|(metric, n)| (metric, n.into())), self.function);
+        first.put(&self.of_request().map(|(metric, n)| (metric, n.into())), self.function);
         if let Some((provider, host)) = hosts.next() {
-            first.put("Provider", &values(host), provider.as_str());
+            first.put(&values(host), provider.as_str());
         }
         let mut text = first.text(timestamp);
         for (provider, host) in hosts {
             let mut line = Line::default();
-            line.put("Provider", &values(host), provider.as_str());
+            line.put(&values(host), provider.as_str());
             text.push_str(&line.text(timestamp));
         }
         text
@@ -91,7 +91,9 @@ struct Line {
 }
 
 impl Line {
-    fn put(&mut self, dimension: &str, metrics: &[(Metric, Value)], of: &str) {
+    /// Metrics of one dimension, which has this value.
+    fn put(&mut self, metrics: &[(Metric, Value)], of: &str) {
+        let Some(dimension) = metrics.first().map(|(metric, _)| metric.dimension()) else { return };
         let definitions: Vec<Value> = metrics
             .iter()
             .map(|(metric, _)| json!({ "Name": metric.name(), "Unit": metric.unit() }))

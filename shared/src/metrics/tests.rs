@@ -71,8 +71,8 @@ fn assert_is_embedded_metric(line: &Value) {
 
 #[test]
 fn a_count_is_one_line_of_the_embedded_metric_format() {
-    let line = line(1_574_109_732_004, "github_webhooks", Metric::WebhookApplied, None, 1);
-    insta::assert_snapshot!(line, @r#"{"Function":"github_webhooks","WebhookApplied":1,"_aws":{"CloudWatchMetrics":[{"Dimensions":[["Function"]],"Metrics":[{"Name":"WebhookApplied","Unit":"Count"}],"Namespace":"git-installations"}],"Timestamp":1574109732004}}"#);
+    let line = line(1_574_109_732_004, "github-webhook", Metric::WebhookApplied, None, 1);
+    insta::assert_snapshot!(line, @r#"{"Function":"github-webhook","WebhookApplied":1,"_aws":{"CloudWatchMetrics":[{"Dimensions":[["Function"]],"Metrics":[{"Name":"WebhookApplied","Unit":"Count"}],"Namespace":"git-installations"}],"Timestamp":1574109732004}}"#);
 }
 
 #[test]
@@ -127,7 +127,7 @@ fn calls(calls: u64, errors: u64, token_requests: u64, times: &[u64]) -> HostCal
 }
 
 fn done(hosts: &[HostCalls; 4], failed: bool) -> Done<'_> {
-    Done { function: "user_repositories", failed, millis: 74, hosts }
+    Done { function: "user-repositories", failed, millis: 74, hosts }
 }
 
 #[test]
@@ -175,7 +175,7 @@ fn every_further_host_has_a_line_of_its_own_and_every_line_is_one_that_cloudwatc
 #[test]
 fn a_request_counts_up_the_totals_of_all_its_hosts_and_is_written_once() {
     let written = Written::default();
-    let metrics = Metrics::written("user_repositories", Clock::system(), written.clone());
+    let metrics = Metrics::written("user-repositories", Clock::system(), written.clone());
     let hosts =
         [calls(3, 1, 1, &[12, 40, 9]), calls(2, 0, 1, &[7, 8]), HostCalls::default(), HostCalls::default()];
     metrics.done(&done(&hosts, true));

@@ -25,7 +25,36 @@ pub struct Missing {
     /// The installation; `None` where more than one is concerned.
     pub installation: Option<String>,
     /// Why.
-    pub error: ProviderError,
+    pub cause: Cause,
+}
+
+/// Why a part of a listing is missing: the host's failure, or our own, which is not the host's to answer for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// The host.
+    Host(ProviderError),
+    /// The table or the secrets; trying again later helps.
+    Unavailable,
+    /// A defect or a broken setting.
+    Internal,
+}
+
+impl Cause {
+    /// The figure in `X-Partial-Result`.
+    #[must_use]
+    pub const fn status(self) -> u16 {
+        match self {
+            Self::Host(error) => error.status(),
+            Self::Unavailable => 503,
+            Self::Internal => 500,
+        }
+    }
+}
+
+impl From<ProviderError> for Cause {
+    fn from(error: ProviderError) -> Self {
+        Self::Host(error)
+    }
 }
 
 /// What was found at one host or at several.
@@ -92,25 +121,32 @@ async fn installation_repositories<R: Listed, T: TokenSource>(
 /// What several hosts were asked at once, and what became of it.
 pub type Results<T> = Vec<(ProviderType, Result<T, CallError>)>;
 
-/// What succeeded at several hosts, and what did not. A host that fails does not cost the others.
+/// What succeeded at several hosts, and what did not. A host that fails does not cost the others. What fails by our
+/// own fault is told to the log here, because the request ends well.
 ///
 /// # Errors
 /// The first host and its error when none succeeded; nothing asked is nothing failed.
 pub fn succeeded<T>(results: Results<T>) -> Result<(Vec<T>, Vec<Missing>), (ProviderType, CallError)> {
-    let (mut found, mut missing, mut first_error) = (Vec::new(), Vec::new(), None);
+    let (mut found, mut failed) = (Vec::new(), Vec::new());
     for (provider, result) in results {
         match result {
             Ok(part) => found.push(part),
-            Err(error) => {
-                missing.push(Missing { provider, installation: None, error: as_host_error(&error) });
-                first_error.get_or_insert((provider, error));
-            }
+            Err(error) => failed.push((provider, error)),
         }
     }
-    match first_error {
-        Some(error) if found.is_empty() => Err(error),
-        _ => Ok((found, missing)),
+    if found.is_empty() && !failed.is_empty() {
+        return Err(failed.swap_remove(0));
     }
+    let missing = failed.into_iter().map(|(provider, error)| {
+        let cause = cause(&error);
+        match cause {
+            Cause::Host(_) => {}
+            Cause::Unavailable => tracing::warn!(%provider, %error, "a host is missing by our own fault"),
+            Cause::Internal => tracing::error!(%provider, %error, "a host is missing by our own fault"),
+        }
+        Missing { provider, installation: None, cause }
+    });
+    Ok((found, missing.collect()))
 }
 
 /// The listings of several hosts as one. A host that fails is noted as missing and does not cost the others.
@@ -141,15 +177,16 @@ pub fn merge_installations(
 }
 
 /// How a failure counts in `X-Partial-Result`: without a usable token, as the host's own refusal of one.
-const fn as_host_error(error: &CallError) -> ProviderError {
+const fn cause(error: &CallError) -> Cause {
     match error {
         CallError::Host(error) | CallError::Token(TokenError::Host(error) | TokenError::Broker(error)) => {
-            *error
+            Cause::Host(*error)
         }
         CallError::Token(TokenError::NotLinked | TokenError::Expired | TokenError::BrokerExpired) => {
-            ProviderError::Unauthorized
+            Cause::Host(ProviderError::Unauthorized)
         }
-        CallError::Token(TokenError::Unavailable(_)) => ProviderError::Unreachable,
+        CallError::Token(TokenError::Unavailable(_)) => Cause::Unavailable,
+        CallError::Token(TokenError::Internal(_)) => Cause::Internal,
     }
 }
 

@@ -36,9 +36,12 @@ pub enum TokenError {
     /// The host failed while renewing.
     #[error(transparent)]
     Host(#[from] ProviderError),
-    /// The table or the secrets failed; text for the log.
+    /// The table or the secrets failed, and trying again later helps; text for the log.
     #[error("{0}")]
     Unavailable(String),
+    /// A defect or a broken setting of ours, such as a token that does not open; text for the log.
+    #[error("{0}")]
+    Internal(String),
 }
 
 /// Gives the token for a call, and another one when the host does not accept it.

@@ -7,6 +7,11 @@ use serde_json::{Map, Value};
 /// What a secret holds until the operator fills it in; `template.yaml` writes it.
 const NOT_FILLED_IN: &str = "not filled in yet";
 
+/// Whether the operator has not filled in this secret yet.
+pub(super) fn is_placeholder(text: &str) -> bool {
+    text.trim() == NOT_FILLED_IN
+}
+
 /// A JSON object whose values are secret.
 pub(crate) struct Fields(Map<String, Value>);
 
@@ -16,7 +21,7 @@ impl Fields {
         match serde_json::from_str(text) {
             Ok(Value::Object(fields)) => Ok(Self(fields)),
             Ok(_) => Err("it is not a JSON object".to_owned()),
-            Err(_) if text.trim() == NOT_FILLED_IN => Err(format!("it is {NOT_FILLED_IN}")),
+            Err(_) if is_placeholder(text) => Err(format!("it is {NOT_FILLED_IN}")),
             Err(error) => Err(format!("it is not JSON (line {}, column {})", error.line(), error.column())),
         }
     }

@@ -1,11 +1,13 @@
 //! A user's tokens at the hosts, sealed: the user's own, and those that enterprise SSO brokers. Every change
 //! carries the version that it replaces. Sealing and renewing are `identity`'s business.
 
+use aws_sdk_dynamodb::primitives::Blob;
+use aws_sdk_dynamodb::types::AttributeValue;
 use serde::{Deserialize, Serialize};
 
 use super::identities::UserId;
 use super::kept_answers::AnswerOwner;
-use super::table::{Key, Only, StoreError, Table, Write, number};
+use super::table::{Key, Only, StoreError, Table, Write, number, text};
 use crate::provider::ProviderType;
 
 /// Which of a user's tokens at a host: an own one and a brokered one live beside each other.
@@ -130,6 +132,28 @@ impl Table {
             Only::IfEquals("version", number(i64::try_from(version).unwrap_or(i64::MAX)))
         });
         self.write(Write::put(&key(user, token.slot()), token, only)?).await
+    }
+
+    /// Keeps the same tokens sealed with another key than `sealed_with`, if they are still sealed with that one. The
+    /// version stays, and so does whatever else is noted: a renewal under way, which replaces the version that it has
+    /// read, does not notice.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] when another version is there, or somebody has sealed it anew before.
+    pub async fn reseal_provider_token(
+        &self,
+        user: &UserId,
+        token: &ProviderToken,
+        sealed_with: &str,
+    ) -> Result<(), StoreError> {
+        let sealed = |bytes: &[u8]| AttributeValue::B(Blob::new(bytes));
+        let refresh = token.sealed_refresh.as_deref().map(|bytes| ("sealed_refresh", sealed(bytes)));
+        let mut attributes =
+            vec![("key_id", text(&*token.key_id)), ("sealed_access", sealed(&token.sealed_access))];
+        attributes.extend(refresh);
+        let version = number(i64::try_from(token.version).unwrap_or(i64::MAX));
+        let only = Only::IfAllEqual(vec![("version", Some(version)), ("key_id", Some(text(sealed_with)))]);
+        self.set_only(&key(user, token.slot()), &attributes, only).await
     }
 
     /// Forgets a user's token as it was read, and everything that was read with it. One that has taken its place

@@ -14,7 +14,7 @@ use crate::contract::{
     Family, PARTIAL_RESULT, Response, TOTAL_COUNT, TRUNCATED, with_header, with_retry_after,
 };
 use crate::failure::{Failure, FieldProblem, Location};
-use crate::provider::listing::Missing;
+use crate::provider::listing::{Cause, Missing};
 use crate::provider::{ProviderError, ProviderType};
 
 /// API Gateway takes 10,240 bytes of answer headers in all (AWS docs, HTTP API quotas).
@@ -27,14 +27,14 @@ pub struct PartialFailure {
     pub provider: ProviderType,
     /// The installation; without one the whole host failed.
     pub installation: Option<String>,
-    /// What it answered.
-    pub error: ProviderError,
+    /// What it answered, or what kept us from asking.
+    pub cause: Cause,
 }
 
 impl From<Missing> for PartialFailure {
     fn from(missing: Missing) -> Self {
-        let Missing { provider, installation, error } = missing;
-        Self { provider, installation, error }
+        let Missing { provider, installation, cause } = missing;
+        Self { provider, installation, cause }
     }
 }
 
@@ -153,7 +153,7 @@ fn with_partial_result(response: Response, partial: &[PartialFailure]) -> Respon
         let separator = if index == 0 { "" } else { ", " };
         let installation = failed.installation.as_deref().map(encoded).unwrap_or_default();
         let slash = if installation.is_empty() { "" } else { "/" };
-        let entry = format!("{separator}{}{slash}{installation}={}", failed.provider, failed.error.status());
+        let entry = format!("{separator}{}{slash}{installation}={}", failed.provider, failed.cause.status());
         if value.len() + entry.len() > PARTIAL_RESULT_MAX {
             // Writing to a String does not fail.
             let _ = write!(value, "{separator}more={}", partial.len() - index);

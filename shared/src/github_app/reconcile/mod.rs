@@ -19,6 +19,7 @@ use crate::metrics::Metric;
 use crate::provider::ProviderError;
 use crate::provider::github::Installation;
 use crate::provider::upstream::Budget;
+use crate::secrets::SecretsError;
 use crate::service::Service;
 use crate::store::{KnownInstallation, ReconcileState, StoreError};
 
@@ -36,7 +37,8 @@ const UNSURE: usize = 200;
 /// What a run has looked at and done.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Summary {
-    /// `changes`, `full`, or `none` when another run was under way.
+    /// `changes`, `full`, `none` when another run was under way, or `not_set_up` when the App's secret is not filled
+    /// in yet.
     pub run: &'static str,
     /// Whether it came to its end; else the next run goes on with the rest.
     pub finished: bool,
@@ -70,6 +72,8 @@ struct Run<'a> {
 enum Stopped {
     /// No time is left, or another run goes on.
     Later,
+    /// Nobody has said yet which App this is.
+    NotSetUp,
     Failed(Failure),
 }
 
@@ -109,10 +113,16 @@ pub async fn run(service: &Service, full: bool, budget: Budget) -> Result<Summar
     let result = run.steps(full).await;
     run.summary.github_calls = run.budget.record().so_far().calls();
     let given_back = service.table.give_back_reconcile_lease(&holder).await;
-    run.count();
+    if !matches!(result, Err(Stopped::NotSetUp)) {
+        run.count();
+    }
     match result {
         Ok(()) => run.summary.finished = true,
         Err(Stopped::Later) => tracing::info!("no time is left; the next run goes on"),
+        Err(Stopped::NotSetUp) => {
+            tracing::info!("the App's secret is not filled in yet; there is nothing to look at");
+            run.summary.run = "not_set_up";
+        }
         Err(Stopped::Failed(failure)) => return Err(failure),
     }
     // Held on, it ends by itself.
@@ -171,13 +181,14 @@ impl Run<'_> {
     /// Tombstones are final: installations of another App are none of this table's, and a wrong secret
     /// must not make all of them look gone. The secret says which App it is, and GitHub whose key is in it.
     async fn same_app(&mut self) -> Step {
-        let app_id = self
-            .service
-            .github_app
-            .credentials()
-            .await
-            .map_err(|error| Stopped::Failed(error.into()))?
-            .app_id;
+        let app_id = match self.service.github_app.credentials().await {
+            Ok(app) => app.app_id,
+            // As the stack was deployed. A table that knows an App already has had a secret, which is gone.
+            Err(SecretsError::NotFilledIn(_)) if self.state.app_id.is_none() => {
+                return Err(Stopped::NotSetUp);
+            }
+            Err(error) => return Err(Stopped::Failed(error.into())),
+        };
         match self.state.app_id {
             None => self.state.app_id = Some(app_id),
             Some(known) if known == app_id => {}

@@ -178,7 +178,7 @@ impl Bitbucket {
                     listing.missing.push(Missing {
                         provider: ProviderType::Bitbucket,
                         installation: Some(workspace),
-                        error,
+                        cause: error.into(),
                     });
                     first_error.get_or_insert(error);
                 }

@@ -235,7 +235,11 @@ impl Pass {
             listing.repositories.extend(found);
             if let Some(CallError::Host(error)) = error {
                 let installation = Some(id.to_string());
-                listing.missing.push(Missing { provider: ProviderType::Github, installation, error });
+                listing.missing.push(Missing {
+                    provider: ProviderType::Github,
+                    installation,
+                    cause: error.into(),
+                });
                 first_error.get_or_insert(error);
             }
         }

@@ -112,7 +112,7 @@ fn one_hosts_failure_is_noted_and_all_hosts_failure_is_the_answer() {
     let missing = Missing {
         provider: ProviderType::Github,
         installation: Some("5002".to_owned()),
-        error: ProviderError::NotFound,
+        cause: ProviderError::NotFound.into(),
     };
     let found =
         || Ok(Listing { repositories: vec![on_github("1", "a/x", None)], missing: vec![missing.clone()] });
@@ -121,7 +121,7 @@ fn one_hosts_failure_is_noted_and_all_hosts_failure_is_the_answer() {
     let host = Missing {
         provider: ProviderType::Gitlab,
         installation: None,
-        error: ProviderError::Forbidden(ForbiddenReason::Plain),
+        cause: ProviderError::Forbidden(ForbiddenReason::Plain).into(),
     };
     assert_eq!(merged.missing, [host, missing.clone()]);
 
@@ -132,16 +132,17 @@ fn one_hosts_failure_is_noted_and_all_hosts_failure_is_the_answer() {
 }
 
 #[test]
-fn a_missing_token_counts_as_the_hosts_refusal_and_a_table_that_fails_as_no_connection() {
+fn a_missing_token_counts_as_the_hosts_refusal_and_what_is_our_own_fault_is_not_the_hosts() {
     for (error, status) in [
         (TokenError::NotLinked, 401),
         (TokenError::Expired, 401),
         (TokenError::BrokerExpired, 401),
         (TokenError::Host(ProviderError::Timeout), 504),
         (TokenError::Broker(ProviderError::Timeout), 504),
-        (TokenError::Unavailable("x".to_owned()), 502),
+        (TokenError::Unavailable("x".to_owned()), 503),
+        (TokenError::Internal("x".to_owned()), 500),
     ] {
-        assert_eq!(as_host_error(&CallError::Token(error.clone())).status(), status, "{error}");
+        assert_eq!(cause(&CallError::Token(error.clone())).status(), status, "{error}");
     }
 }
 

@@ -5,10 +5,11 @@ use crate::contract::Family;
 use crate::contract::openhands::Repository;
 use crate::contract::testing::{every_answer, header, wire};
 use crate::failure::{CredentialProblem, Failure};
+use crate::provider::listing::Cause;
 use crate::provider::{self, ForbiddenReason, ProviderError, ProviderType};
 
-fn failed(provider: ProviderType, installation: Option<&str>, error: ProviderError) -> PartialFailure {
-    PartialFailure { provider, installation: installation.map(str::to_owned), error }
+fn failed(provider: ProviderType, installation: Option<&str>, cause: impl Into<Cause>) -> PartialFailure {
+    PartialFailure { provider, installation: installation.map(str::to_owned), cause: cause.into() }
 }
 
 #[test]
@@ -29,6 +30,8 @@ fn a_partial_list_says_what_is_missing() {
     let partial = [
         failed(ProviderType::Github, Some("5002"), ProviderError::Forbidden(ForbiddenReason::SingleSignOn)),
         failed(ProviderType::Gitlab, None, ProviderError::Timeout),
+        failed(ProviderType::Github, None, Cause::Unavailable),
+        failed(ProviderType::Bitbucket, None, Cause::Internal),
     ];
     insta::assert_snapshot!(wire(&installations(&[], &partial)), @"
     200 OK
@@ -36,7 +39,7 @@ fn a_partial_list_says_what_is_missing() {
     content-type: application/json
     vary: Cookie, Authorization, X-Session-API-Key
     x-content-type-options: nosniff
-    x-partial-result: github/5002=403, gitlab=504
+    x-partial-result: github/5002=403, gitlab=504, github=503, bitbucket=500
 
     []
     ");
