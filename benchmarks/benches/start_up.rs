@@ -6,9 +6,12 @@ use std::process::ExitCode;
 use std::{env, fs};
 
 use benchmarks::aws::Secrets;
+use benchmarks::cpu_share::CpuShare;
 use benchmarks::{events, process, report};
 
 const RUNS: usize = 40;
+/// The memories whose share of the CPU is tried, in MB.
+const MEMORIES: [u64; 2] = [128, 512];
 
 fn main() -> ExitCode {
     match run() {
@@ -44,7 +47,36 @@ fn run() -> Result<(), String> {
     for binary in &binaries {
         println!("{}", measure(root, binary, runs, &secrets)?);
     }
+    println!("\nEvents under the CPU share that Lambda gives at that memory; starting has all of one CPU.\n");
+    println!("{}", report::SHARES_HEAD);
+    for binary in &binaries {
+        for megabytes in MEMORIES {
+            match CpuShare::of_memory(megabytes) {
+                Ok(share) => println!("{}", under(&share, megabytes, root, binary, runs, &secrets)?),
+                Err(problem) => {
+                    println!("\n{problem}");
+                    return Ok(());
+                }
+            }
+        }
+    }
     Ok(())
+}
+
+fn under(
+    share: &CpuShare,
+    megabytes: u64,
+    root: &Path,
+    binary: &Path,
+    runs: usize,
+    secrets: &Secrets,
+) -> Result<String, String> {
+    let name = binary.file_name().unwrap_or_default().to_string_lossy();
+    let event = events::of(root, &name)?.swap_remove(0);
+    let measured: Vec<_> = (0..runs)
+        .map(|_| process::measure_with(binary, &event, secrets, Some(share)))
+        .collect::<Result<_, _>>()?;
+    Ok(report::share_line(&name, megabytes, &measured))
 }
 
 /// The release binaries of the functions, as far as there are any.

@@ -2,6 +2,7 @@
 //! it answers its events, and what it says when it cannot start. The answers themselves are tested elsewhere.
 
 pub mod aws;
+pub mod cpu_share;
 pub mod events;
 pub mod http;
 pub mod process;

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::aws::{self, Secrets};
+use crate::cpu_share::CpuShare;
 use crate::http::Server;
 use crate::runtime_api::RuntimeApi;
 
@@ -52,6 +53,19 @@ impl Drop for Running {
 /// # Errors
 /// What kept the binary from answering, with what it wrote to its standard error.
 pub fn measure(binary: &Path, event: &str, secrets: &Secrets) -> Result<Measurement, String> {
+    measure_with(binary, event, secrets, None)
+}
+
+/// The same; the events get a share of the CPU only, as in Lambda, where starting gets all of one.
+///
+/// # Errors
+/// As [`measure`], and that the share could not be given.
+pub fn measure_with(
+    binary: &Path,
+    event: &str,
+    secrets: &Secrets,
+    share: Option<&CpuShare>,
+) -> Result<Measurement, String> {
     let connected: Arc<OnceLock<Instant>> = Arc::default();
     let note = |connected: &Arc<OnceLock<Instant>>| {
         let connected = Arc::clone(connected);
@@ -68,7 +82,7 @@ pub fn measure(binary: &Path, event: &str, secrets: &Secrets) -> Result<Measurem
     if let Some(errors) = process.0.stderr.take() {
         api.watch(errors);
     }
-    steps(&api, event, process.0.id(), spawned, &connected)
+    steps(&api, event, process.0.id(), spawned, &connected, share)
         .map_err(|problem| format!("{}: {problem}", binary.display()))
 }
 
@@ -78,8 +92,12 @@ fn steps(
     id: u32,
     spawned: Instant,
     connected: &OnceLock<Instant>,
+    share: Option<&CpuShare>,
 ) -> Result<Measurement, String> {
     let asked = api.asked()?;
+    if let Some(share) = share {
+        share.limit(id).map_err(text)?;
+    }
     let (first_event, _) = api.invoke(event)?;
     api.asked()?;
     let (second_event, answer) = api.invoke(event)?;

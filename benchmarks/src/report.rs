@@ -33,6 +33,21 @@ pub fn line(function: &str, binary_bytes: u64, runs: &[Measurement]) -> String {
     format!("| {} |", cells.join(" | "))
 }
 
+/// The head of the table of events under a share of the CPU.
+pub const SHARES_HEAD: &str =
+    "| function | memory MB | first event ms | second event ms |\n|---|---|---|---|";
+
+/// A line of that table.
+#[must_use]
+pub fn share_line(function: &str, megabytes: u64, runs: &[Measurement]) -> String {
+    let time = |of: fn(&Measurement) -> Duration| {
+        median(runs.iter().map(|run| u64::try_from(of(run).as_nanos()).unwrap_or(u64::MAX)).collect())
+            .map_or_else(missing, |nanos| decimal(nanos, 1_000_000))
+    };
+    let (first, second) = (time(|run| run.first_event), time(|run| run.second_event));
+    format!("| {function} | {megabytes} | {first} | {second} |")
+}
+
 fn median(mut values: Vec<u64>) -> Option<u64> {
     values.sort_unstable();
     values.get(values.len() / 2).copied()

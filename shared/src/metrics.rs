@@ -113,6 +113,8 @@ impl Metric {
             Self::UpstreamCalls
             | Self::UpstreamDuration
             | Self::UpstreamErrors
+            | Self::PredictedEtagHit
+            | Self::PredictedEtagMiss
             | Self::OauthTokenRequests => "Provider",
             _ => "Function",
         }
