@@ -139,3 +139,29 @@ fn a_repository_that_moves_before_the_list_is_read_and_behind_all_else_is_shown(
     });
     tally.assert_met(&[Met::Midway, Met::MidwaySecondLook]);
 }
+
+// Counterexamples.
+
+#[test]
+fn an_installation_that_is_gone_a_moment_after_the_list_named_it_has_not_failed() {
+    let listing = Listing::Repositories;
+    let plan =
+        Plan { sizes: [0, 101, 0, 0, 1], installed: [None, Some(true), None, None, Some(true)], ..TWO_PAGES };
+    midway(&plan, None, &[Change::Deselect(4, 0)], 80, listing);
+    midway(&plan, None, &[Change::Uninstall(1)], 50, listing);
+}
+
+#[test]
+fn an_installation_that_is_refused_each_time_is_asked_about_twice_and_not_more() {
+    let tally = Tally::default();
+    on_one_thread(async {
+        let mut looker = Looker::start(&TWO_PAGES, &tally).await;
+        looker.look_exactly(Listing::Repositories).await;
+        let path = "/user/installations/5003/repositories";
+        looker.running.github().fail(Fault::get(path, FaultKind::Status(StatusCode::NOT_FOUND)));
+        let looked = looker.look(Listing::Repositories).await;
+        assert_eq!(looked.answer.header("x-partial-result"), Some("github/5003=404"));
+        assert_eq!(looked.calls.len(), 2 * CALLS, "{:?}", looked.calls);
+        looker.running.stack.stop().await;
+    });
+}

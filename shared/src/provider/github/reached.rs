@@ -24,6 +24,8 @@ const CONFIRMATIONS: u32 = 2;
 struct KnownListing {
     installations: KnownPages<Installation>,
     repositories: BTreeMap<u64, KnownPages<Repository>>,
+    /// In the list, and refused all the same, when they were asked for a moment ago.
+    refused: BTreeSet<u64>,
 }
 
 /// What the host has now.
@@ -35,6 +37,8 @@ struct Pass {
     repositories: BTreeMap<u64, Walked<Repository>>,
     /// Whether nothing came, went or moved since what was known.
     settled: bool,
+    /// Whether the list names what is not there, and did not a moment ago: it has gone in between.
+    contradicted: bool,
 }
 
 impl Github {
@@ -77,10 +81,10 @@ impl Github {
         let known = KnownListing::of(remembered);
         let asking = Asking { github: self, source, memory, budget };
         let mut pass = asking.pass(&known).await?;
-        // Who comes for the first time is not asked to wait for a second look.
-        let confirmations = if known.repositories.is_empty() { 0 } else { CONFIRMATIONS };
-        for _ in 0..confirmations {
-            if pass.settled {
+        // Who comes for the first time is not asked to wait for a second look where nothing speaks against the first.
+        let first_time = known.repositories.is_empty();
+        for _ in 0..CONFIRMATIONS {
+            if !pass.contradicted && (pass.settled || first_time) {
                 break;
             }
             match asking.pass(&pass.known()).await {
@@ -198,12 +202,19 @@ impl Pass {
             walked.error.is_none() && walked.can_be_known() && !known_so
         });
         let went = known.repositories.keys().any(|id| !ids.contains(id));
-        Ok(Self { list, reachable, repositories, settled: !came_or_moved && !went })
+        let contradicted =
+            repositories.iter().any(|(id, walked)| walked.is_refused() && !known.refused.contains(id));
+        Ok(Self { list, reachable, repositories, settled: !came_or_moved && !went, contradicted })
     }
 
     fn known(&self) -> KnownListing {
         let repositories = self.repositories.iter().map(|(id, walked)| (*id, walked.known()));
-        KnownListing { installations: self.list.known(), repositories: repositories.collect() }
+        let refused = self.repositories.iter().filter(|(_, walked)| walked.is_refused());
+        KnownListing {
+            installations: self.list.known(),
+            repositories: repositories.collect(),
+            refused: refused.map(|(id, _)| *id).collect(),
+        }
     }
 
     /// Whether nothing failed here that did not fail there.

@@ -9,10 +9,10 @@ use futures::stream::{self, StreamExt};
 
 use super::MAX_PER_PAGE;
 use super::pages::{Asking, Known, Listing, Page};
-use crate::provider::CallError;
 use crate::provider::paging::{self, Remaining};
 use crate::provider::remembered::{ListOf, PageId, PageMemory};
 use crate::provider::token::TokenSource;
+use crate::provider::{CallError, ForbiddenReason, ProviderError};
 
 /// How often a listing is walked again that changes while it is read.
 const AGAIN: u32 = 2;
@@ -58,6 +58,17 @@ impl<C: Listing> Walked<C> {
     /// Whether the host has said by what it knows each page.
     pub(super) fn can_be_known(&self) -> bool {
         self.pages.values().all(Page::can_be_known)
+    }
+
+    /// Whether the host says that it is not there, or not for this user.
+    pub(super) const fn is_refused(&self) -> bool {
+        use ForbiddenReason::{SingleSignOn, Suspended};
+        matches!(
+            self.error,
+            Some(CallError::Host(
+                ProviderError::NotFound | ProviderError::Forbidden(Suspended | SingleSignOn)
+            ))
+        )
     }
 
     /// Whether it has this page.
