@@ -165,3 +165,8 @@ fn an_installation_that_is_refused_each_time_is_asked_about_twice_and_not_more()
         looker.running.stack.stop().await;
     });
 }
+
+#[test]
+fn an_installation_that_comes_to_another_page_while_one_goes_from_the_first_is_in_the_list() {
+    midway(&CROWDED, None, &EXCHANGED, 64, Listing::Installations);
+}

@@ -71,6 +71,11 @@ impl<C: Listing> Walked<C> {
         )
     }
 
+    /// Whether there is one page only, which is of one state of the listing.
+    pub(super) fn is_one_page(&self) -> bool {
+        self.pages.len() == 1 && self.pages.values().all(|page| page.last_page == 1)
+    }
+
     /// Whether it has this page.
     pub(super) fn has(&self, page: u32) -> bool {
         self.pages.contains_key(&page)
@@ -96,8 +101,7 @@ impl<T: TokenSource, M: PageMemory> Asking<'_, T, M> {
         for _ in 0..AGAIN {
             // One page is of one state, and what is as it was known was good then.
             let unchanged = walked.pages.values().all(|page| page.unchanged);
-            let whole = walked.pages.len() == 1 && walked.pages.values().all(|page| page.last_page == 1);
-            if walked.error.is_some() || unchanged || whole || walked.fits_together() {
+            if walked.error.is_some() || unchanged || walked.is_one_page() || walked.fits_together() {
                 break;
             }
             let again = self.walk_once(list, &walked.known()).await;
