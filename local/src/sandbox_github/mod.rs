@@ -6,6 +6,7 @@ mod answers;
 mod app_rest;
 mod asking;
 mod authorize_page;
+mod between_calls;
 mod changes;
 pub(crate) mod connection;
 pub(crate) mod console;
@@ -161,6 +162,7 @@ struct Github {
     hookshot: hookshot::Hookshot,
     calls: Mutex<VecDeque<Call>>,
     faults: Mutex<Vec<Fault>>,
+    between_calls: Mutex<between_calls::BetweenCalls>,
     in_flight: AtomicUsize,
     answered: AtomicU64,
 }
@@ -200,6 +202,7 @@ impl SandboxGithub {
             hookshot,
             calls: Mutex::default(),
             faults: Mutex::default(),
+            between_calls: Mutex::default(),
             in_flight: AtomicUsize::new(0),
             answered: AtomicU64::new(0),
         });

@@ -139,6 +139,9 @@ async fn observe(
     if let Some(FaultKind::Stall(silence)) = &fault {
         tokio::time::sleep(*silence).await;
     }
+    if is_api {
+        github.before_answer();
+    }
     let mut response = match fault.as_ref().and_then(|fault| instead(&github, fault)) {
         Some(response) => response,
         None if is_api => api(&github, request, next).await,

@@ -24,6 +24,8 @@ const CONFIRMATIONS: u32 = 2;
 struct KnownListing {
     installations: KnownPages<Installation>,
     repositories: BTreeMap<u64, KnownPages<Repository>>,
+    /// In the list, and refused all the same, when they were asked for a moment ago.
+    refused: BTreeSet<u64>,
 }
 
 /// What the host has now.
@@ -35,6 +37,8 @@ struct Pass {
     repositories: BTreeMap<u64, Walked<Repository>>,
     /// Whether nothing came, went or moved since what was known.
     settled: bool,
+    /// Whether the list names what is not there, and did not a moment ago: it has gone in between.
+    contradicted: bool,
 }
 
 impl Github {
@@ -52,7 +56,20 @@ impl Github {
         let ids: Vec<PageId> = remembered.iter().map(|page| page.id).collect();
         let known = KnownListing::of(remembered);
         let asking = Asking { github: self, source, memory, budget };
-        let list = asking.walk(ListOf::Installations, &known.installations).await;
+        let mut list = asking.walk(ListOf::Installations, &known.installations).await;
+        // When one goes from a page and one comes to another, a third may be on neither, and the counts fit.
+        for _ in 0..CONFIRMATIONS {
+            let settled = list.same_members || list.is_one_page() || known.installations.is_empty();
+            if settled || list.error.is_some() {
+                break;
+            }
+            let again = asking.walk(ListOf::Installations, &list.known()).await;
+            if again.error.is_some() {
+                // A second look that fails takes nothing away from the first.
+                break;
+            }
+            list = again;
+        }
         if let Some(error) = list.error {
             return Err(error);
         }
@@ -77,10 +94,10 @@ impl Github {
         let known = KnownListing::of(remembered);
         let asking = Asking { github: self, source, memory, budget };
         let mut pass = asking.pass(&known).await?;
-        // Who comes for the first time is not asked to wait for a second look.
-        let confirmations = if known.repositories.is_empty() { 0 } else { CONFIRMATIONS };
-        for _ in 0..confirmations {
-            if pass.settled {
+        // Who comes for the first time is not asked to wait for a second look where nothing speaks against the first.
+        let first_time = known.repositories.is_empty();
+        for _ in 0..CONFIRMATIONS {
+            if !pass.contradicted && (pass.settled || first_time) {
                 break;
             }
             match asking.pass(&pass.known()).await {
@@ -198,12 +215,19 @@ impl Pass {
             walked.error.is_none() && walked.can_be_known() && !known_so
         });
         let went = known.repositories.keys().any(|id| !ids.contains(id));
-        Ok(Self { list, reachable, repositories, settled: !came_or_moved && !went })
+        let contradicted =
+            repositories.iter().any(|(id, walked)| walked.is_refused() && !known.refused.contains(id));
+        Ok(Self { list, reachable, repositories, settled: !came_or_moved && !went, contradicted })
     }
 
     fn known(&self) -> KnownListing {
         let repositories = self.repositories.iter().map(|(id, walked)| (*id, walked.known()));
-        KnownListing { installations: self.list.known(), repositories: repositories.collect() }
+        let refused = self.repositories.iter().filter(|(_, walked)| walked.is_refused());
+        KnownListing {
+            installations: self.list.known(),
+            repositories: repositories.collect(),
+            refused: refused.map(|(id, _)| *id).collect(),
+        }
     }
 
     /// Whether nothing failed here that did not fail there.

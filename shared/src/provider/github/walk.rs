@@ -9,10 +9,10 @@ use futures::stream::{self, StreamExt};
 
 use super::MAX_PER_PAGE;
 use super::pages::{Asking, Known, Listing, Page};
-use crate::provider::CallError;
 use crate::provider::paging::{self, Remaining};
 use crate::provider::remembered::{ListOf, PageId, PageMemory};
 use crate::provider::token::TokenSource;
+use crate::provider::{CallError, ForbiddenReason, ProviderError};
 
 /// How often a listing is walked again that changes while it is read.
 const AGAIN: u32 = 2;
@@ -60,6 +60,22 @@ impl<C: Listing> Walked<C> {
         self.pages.values().all(Page::can_be_known)
     }
 
+    /// Whether the host says that it is not there, or not for this user.
+    pub(super) const fn is_refused(&self) -> bool {
+        use ForbiddenReason::{SingleSignOn, Suspended};
+        matches!(
+            self.error,
+            Some(CallError::Host(
+                ProviderError::NotFound | ProviderError::Forbidden(Suspended | SingleSignOn)
+            ))
+        )
+    }
+
+    /// Whether there is one page only, which is of one state of the listing.
+    pub(super) fn is_one_page(&self) -> bool {
+        self.pages.len() == 1 && self.pages.values().all(|page| page.last_page == 1)
+    }
+
     /// Whether it has this page.
     pub(super) fn has(&self, page: u32) -> bool {
         self.pages.contains_key(&page)
@@ -85,8 +101,7 @@ impl<T: TokenSource, M: PageMemory> Asking<'_, T, M> {
         for _ in 0..AGAIN {
             // One page is of one state, and what is as it was known was good then.
             let unchanged = walked.pages.values().all(|page| page.unchanged);
-            let whole = walked.pages.len() == 1 && walked.pages.values().all(|page| page.last_page == 1);
-            if walked.error.is_some() || unchanged || whole || walked.fits_together() {
+            if walked.error.is_some() || unchanged || walked.is_one_page() || walked.fits_together() {
                 break;
             }
             let again = self.walk_once(list, &walked.known()).await;
