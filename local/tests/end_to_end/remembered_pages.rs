@@ -323,6 +323,28 @@ async fn a_host_that_fails_once_is_asked_for_all_of_it_the_next_time() {
 }
 
 #[tokio::test]
+async fn an_installation_that_is_refused_for_good_is_asked_for_once_in_each_listing() {
+    let running = start().await;
+    let user = running.sign_in("octocat").await;
+    list(&running, &user).await;
+    let path = format!("/user/installations/{}/repositories", running.installation("octo-org").0);
+    for status in [StatusCode::NOT_FOUND, StatusCode::FORBIDDEN] {
+        running.github().clear_faults();
+        list(&running, &user).await;
+        let mut headers = http::HeaderMap::new();
+        headers.insert("x-github-sso", "required; url=https://github.com/orgs/octo-org/sso".parse().unwrap());
+        let body = r#"{"message":"Resource protected by organization SAML enforcement."}"#.to_owned();
+        running.github().fail(Fault::get(&path, FaultKind::Answer { status, headers, body }));
+        // The first time it might have gone this very moment.
+        list(&running, &user).await;
+        running.github().clear_calls();
+        let partial = list(&running, &user).await;
+        assert_eq!(partial.header("x-partial-result"), Some(&*format!("github/5002={}", status.as_u16())));
+        assert_eq!(running.github().calls().len(), 4, "{status}");
+    }
+}
+
+#[tokio::test]
 async fn of_many_requests_at_once_two_ask_the_host() {
     let running = Setup { latency: std::time::Duration::from_millis(150), ..Setup::default() }.start().await;
     let user = running.sign_in("octocat").await;

@@ -116,8 +116,10 @@ impl<'a> Looker<'a> {
         if let Some(fetched) = &mut self.fetched {
             for call in &calls {
                 let page = (call.path.clone(), call.query.clone());
+                // Of the list, which is remembered whole, the ETag that a new token would get is computed.
+                let computed = call.path == "/user/installations";
                 assert!(
-                    !call.conditional || fetched.contains(&page),
+                    !call.conditional || computed || fetched.contains(&page),
                     "a condition of another token was sent for {page:?}"
                 );
                 if call.status == Some(StatusCode::OK) {

@@ -68,9 +68,11 @@ async fn a_line_tells_the_caller_the_end_and_what_the_hosts_took() {
     let of_the_app = running.get("/users/octocat/installation").bearer(jwt.token().expose_secret());
     note(&of_the_app.send().await, StatusCode::OK);
 
+    // Of whom nothing is remembered: as long as the list is not there, nothing else is asked for.
+    let newcomer = running.sign_in("newcomer").await;
     running.github().fail(Fault::under("/", FaultKind::Status(StatusCode::BAD_GATEWAY)));
     note(&running.get(github).api_key(&user).send().await, StatusCode::OK);
-    note(&running.get(repositories).api_key(&user).send().await, StatusCode::BAD_GATEWAY);
+    note(&running.get(repositories).api_key(&newcomer).send().await, StatusCode::BAD_GATEWAY);
     running.github().clear_faults();
     note(&running.post("/webhooks/github").body("{}").send().await, StatusCode::UNAUTHORIZED);
     running.stack.stop().await;

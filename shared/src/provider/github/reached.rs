@@ -215,8 +215,11 @@ impl Pass {
             walked.error.is_none() && walked.can_be_known() && !known_so
         });
         let went = known.repositories.keys().any(|id| !ids.contains(id));
-        let contradicted =
-            repositories.iter().any(|(id, walked)| walked.is_refused() && !known.refused.contains(id));
+        // One that was refused before is refused for good, as by single sign-on, and not asked for twice each time.
+        let contradicted = repositories.iter().any(|(id, walked)| {
+            let was_there = known.repositories.contains_key(id) || known.repositories.is_empty();
+            walked.is_refused() && was_there && !known.refused.contains(id)
+        });
         Ok(Self { list, reachable, repositories, settled: !came_or_moved && !went, contradicted })
     }
 
@@ -237,13 +240,14 @@ impl Pass {
         })
     }
 
-    /// Whether a page is to be remembered further: it is there, or could not be asked for.
+    /// Whether a page is to be remembered further: it is there, or it could not be learnt whether it is.
     fn has(&self, list: ListOf, page: u32) -> bool {
         match list {
             ListOf::Installations => self.list.has(page),
-            ListOf::Repositories(id) => {
-                self.repositories.get(&id).is_some_and(|walked| walked.error.is_some() || walked.has(page))
-            }
+            ListOf::Repositories(id) => self.repositories.get(&id).is_some_and(|walked| {
+                let failed = walked.error.is_some() && !walked.is_refused();
+                failed || walked.has(page)
+            }),
         }
     }
 
