@@ -74,6 +74,15 @@ async fn a_listing_reads_and_writes_the_table_so_often() {
             told.push(format!("{login}, {time}: {table:?}"));
         }
     }
+    let user = running.sign_in("octocat").await;
+    running.wait(60);
+    for path in [INSTALLATIONS, "/user/installations", "/users/octocat/installation"] {
+        for time in ["first", "repeated"] {
+            running.stack.dynamodb.hook().reset();
+            running.get(path).api_key(&user).send().await;
+            told.push(format!("{path}, {time}: {:?}", running.stack.dynamodb.hook().all_calls()));
+        }
+    }
     insta::assert_snapshot!(told.join("\n"));
 }
 
