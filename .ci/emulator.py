@@ -11,6 +11,7 @@ the services' data folders and all logs go to FOLDER.
 
 import base64
 import datetime
+import gzip
 import importlib.resources
 import json
 import os
@@ -186,6 +187,8 @@ def comparable(world, status, headers, body):
         for name, value in headers
         if name not in VARYING and not name.startswith(VARYING_PREFIXES)
     )
+    if ("content-encoding", "gzip") in headers:
+        body = gzip.decompress(body)
     try:
         body = json.loads(body)
     except ValueError:
