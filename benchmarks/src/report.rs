@@ -18,7 +18,7 @@ pub fn line(function: &str, binary_bytes: u64, runs: &[Measurement]) -> String {
     let memory = |of: fn(&Measurement) -> Option<u64>| {
         median(runs.iter().filter_map(of).collect()).map_or_else(missing, |kib| decimal(kib, 1024))
     };
-    let status = runs.last().map_or_else(missing, |run| run.status.to_string());
+    let status = runs.last().filter(|run| run.status > 0).map_or_else(missing, |run| run.status.to_string());
     let cells = [
         function.to_owned(),
         decimal(binary_bytes, 1_000_000),

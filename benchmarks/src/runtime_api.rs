@@ -19,7 +19,7 @@ enum Step {
     Asked(Instant),
     /// It answered an event.
     Answered(Instant, Vec<u8>),
-    /// It ended, or reported that it cannot start or that an event failed.
+    /// It ended, or reported that it cannot start.
     Failed(String),
 }
 
@@ -115,7 +115,10 @@ fn answer(request: &Request, told: &Sender<Step>, waiting: &Mutex<Receiver<Strin
         }
         return Some(response);
     }
-    let step = if path.ends_with("/response") {
+    // A function that is no route's may fail: that is its answer too, and has no status.
+    let answered =
+        path.starts_with("invocation/") && (path.ends_with("/response") || path.ends_with("/error"));
+    let step = if answered {
         Step::Answered(at, request.body.clone())
     } else {
         Step::Failed(format!("it reported at {path}: {}", String::from_utf8_lossy(&request.body)))
