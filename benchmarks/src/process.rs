@@ -13,7 +13,7 @@ use serde_json::Value;
 use crate::aws::{self, Secrets};
 use crate::cpu_share::CpuShare;
 use crate::http::Server;
-use crate::runtime_api::RuntimeApi;
+use crate::runtime_api::{Outcome, RuntimeApi};
 
 /// How long a process may settle before its memory is read.
 const REST: Duration = Duration::from_millis(30);
@@ -98,18 +98,24 @@ fn steps(
     if let Some(share) = share {
         share.limit(id).map_err(text)?;
     }
-    let (first_event, _) = api.invoke(event)?;
+    let (first_event, _) = api.outcome(event)?;
     api.asked()?;
-    let (second_event, answer) = api.invoke(event)?;
+    let (second_event, outcome) = api.outcome(event)?;
     api.asked()?;
     std::thread::sleep(REST);
-    let answer: Value = serde_json::from_slice(&answer).map_err(text)?;
+    let status = match outcome {
+        Outcome::Answer(answer) => {
+            let answer: Value = serde_json::from_slice(&answer).map_err(text)?;
+            answer["statusCode"].as_u64().unwrap_or_default()
+        }
+        Outcome::Error(_) => 0,
+    };
     Ok(Measurement {
         first_connection: connected.get().unwrap_or(&asked).duration_since(spawned),
         first_next: asked.duration_since(spawned),
         first_event,
         second_event,
-        status: answer["statusCode"].as_u64().unwrap_or_default(),
+        status,
         resident: memory(id, "VmRSS"),
         peak: memory(id, "VmHWM"),
     })

@@ -17,10 +17,19 @@ const PATIENCE: Duration = Duration::from_secs(10);
 enum Step {
     /// It asked for an event.
     Asked(Instant),
-    /// It answered an event.
-    Answered(Instant, Vec<u8>),
+    /// It was done with an event.
+    Ended(Instant, Outcome),
     /// It ended, or reported that it cannot start.
     Failed(String),
+}
+
+/// How an event ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The function answered it.
+    Answer(Vec<u8>),
+    /// The function says that it failed, as one may that is no route's.
+    Error(Vec<u8>),
 }
 
 /// The Runtime API of one process.
@@ -72,7 +81,7 @@ impl RuntimeApi {
     pub fn asked(&self) -> Result<Instant, String> {
         match self.step()? {
             Step::Asked(at) => Ok(at),
-            Step::Answered(..) => Err("it answered an event that it was not given".to_owned()),
+            Step::Ended(..) => Err("it was done with an event that it was not given".to_owned()),
             Step::Failed(report) => Err(report),
         }
     }
@@ -80,12 +89,25 @@ impl RuntimeApi {
     /// Hands an event to the process, which has asked for it, and waits for the answer.
     ///
     /// # Errors
-    /// What the process reported instead, or that it did nothing.
+    /// What the process reported instead, also that the event failed, or that it did nothing.
     pub fn invoke(&self, event: &str) -> Result<(Duration, Vec<u8>), String> {
+        match self.outcome(event)? {
+            (took, Outcome::Answer(body)) => Ok((took, body)),
+            (_, Outcome::Error(report)) => {
+                Err(format!("the event failed: {}", String::from_utf8_lossy(&report)))
+            }
+        }
+    }
+
+    /// Hands an event to the process, which has asked for it, and waits until it is done with it.
+    ///
+    /// # Errors
+    /// What the process reported instead, or that it did nothing.
+    pub fn outcome(&self, event: &str) -> Result<(Duration, Outcome), String> {
         let handed = Instant::now();
         self.events.send(event.to_owned()).map_err(|_| "nobody waits for the event".to_owned())?;
         match self.step()? {
-            Step::Answered(at, body) => Ok((at.duration_since(handed), body)),
+            Step::Ended(at, outcome) => Ok((at.duration_since(handed), outcome)),
             Step::Asked(_) => Err("it asked for another event without answering".to_owned()),
             Step::Failed(report) => Err(report),
         }
@@ -115,13 +137,11 @@ fn answer(request: &Request, told: &Sender<Step>, waiting: &Mutex<Receiver<Strin
         }
         return Some(response);
     }
-    // A function that is no route's may fail: that is its answer too, and has no status.
-    let answered =
-        path.starts_with("invocation/") && (path.ends_with("/response") || path.ends_with("/error"));
-    let step = if answered {
-        Step::Answered(at, request.body.clone())
-    } else {
-        Step::Failed(format!("it reported at {path}: {}", String::from_utf8_lossy(&request.body)))
+    let about_event = path.strip_prefix("invocation/").and_then(|rest| rest.rsplit_once('/'));
+    let step = match about_event {
+        Some((_, "response")) => Step::Ended(at, Outcome::Answer(request.body.clone())),
+        Some((_, "error")) => Step::Ended(at, Outcome::Error(request.body.clone())),
+        _ => Step::Failed(format!("it reported at {path}: {}", String::from_utf8_lossy(&request.body))),
     };
     told.send(step).ok()?;
     Some(Response::json(202, r#"{"status":"OK"}"#))
