@@ -4,12 +4,8 @@
 
 mod asking;
 
-use std::io::{Read, Write};
 use std::sync::Arc;
 
-use flate2::Compression;
-use flate2::read::GzDecoder;
-use flate2::write::GzEncoder;
 use http::header::{AGE, ETAG, LINK, VARY};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use ring::digest::{SHA256, digest};
@@ -18,6 +14,8 @@ use crate::clock::Clock;
 use crate::contract::Response;
 use crate::contract::github::{ANSWER_HEADERS, passed_through};
 use crate::failure::Failure;
+use crate::hex::hex;
+use crate::packing::{packed, unpacked};
 use crate::provider::github::classify;
 use crate::provider::upstream::{Answer, Budget};
 use crate::provider::{ProviderError, ProviderType};
@@ -32,10 +30,6 @@ const KEPT_FOR_PREDICTION: i64 = 24 * 3600;
 /// An answer that has not changed is written again when its copy is older than this part of the time for which it may
 /// be served while GitHub is down, and not at every request.
 const RENEWED_AFTER: i64 = 4;
-/// Larger bodies are not kept: an item of the table holds 400 kB.
-const LARGEST: usize = 350 * 1024;
-/// An unpacked copy is never larger than what is read from a host.
-const LARGEST_UNPACKED: u64 = 16 * 1024 * 1024;
 const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 /// `hit` and `fwd` exclude each other; a stale answer in place of a failed origin's is a hit (RFC 9211, 2.1).
 const SERVED_STALE: HeaderValue = HeaderValue::from_static("git-installations; hit; detail=upstream-error");
@@ -86,7 +80,7 @@ impl KeptRequest {
             text.push_str(forwarded.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default());
         }
         let hash = digest(&SHA256, text.as_bytes());
-        let key = hash.as_ref().iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+        let key = hex(&hash.as_ref()[..16]);
         Self { owner, key, asked_at: clock.unix() }
     }
 
@@ -218,16 +212,4 @@ impl KeptRequest {
 
 fn seconds(time: std::time::Duration) -> i64 {
     i64::try_from(time.as_secs()).unwrap_or(i64::MAX)
-}
-
-fn packed(body: &[u8]) -> Option<Vec<u8>> {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-    encoder.write_all(body).ok()?;
-    encoder.finish().ok().filter(|packed| packed.len() <= LARGEST)
-}
-
-fn unpacked(packed: &[u8]) -> Option<Vec<u8>> {
-    let mut body = Vec::new();
-    GzDecoder::new(packed).take(LARGEST_UNPACKED).read_to_end(&mut body).ok()?;
-    Some(body)
 }

@@ -126,8 +126,9 @@ fn log_to_stdout(level: Level, function: &'static str) {
     let _ = tracing_subscriber::registry().with(targets).with(lines).try_init();
 }
 
-/// Answers a request in the form of its API family, compressed and with an ETag where that is right, and tells the log and the metrics of it, once. A handler that
-/// panics is answered for too. Who takes part in the answer notes it in the request's [`Record`](crate::record).
+/// Answers a request in the form of its API family, compressed and with an ETag where that is right, and tells the log
+/// and the metrics of it, once. A handler that panics is answered for too. Who takes part in the answer notes it in the
+/// request's [`Record`](crate::record).
 pub async fn respond<H>(service: &Arc<Service>, family: Family, mut request: Request, handler: H) -> Response
 where
     H: AsyncFnOnce(&Arc<Service>, &Request) -> Result<Response, Failure>,

@@ -1,12 +1,11 @@
 //! Which form of a body a client takes (`Accept-Encoding`, RFC 9110, 12.5.3), and a body in the form `gzip`.
 //! Which answers may be compressed at all is decided where they leave, in `runtime`.
 
-use std::io::Write;
-
 use flate2::Compression;
-use flate2::write::GzEncoder;
 use http::HeaderMap;
 use http::header::ACCEPT_ENCODING;
+
+use crate::packing;
 
 /// Measured for 10,000 repositories (2.2 MB): level 4 takes 27 ms to 0.26 MB, 6 takes 50 ms for 2 % less, 1 takes
 /// 16 ms for a third more.
@@ -74,9 +73,7 @@ fn thousandths(text: &str) -> Option<u16> {
 
 /// The body compressed.
 pub(crate) fn gzip(body: &[u8]) -> Option<Vec<u8>> {
-    let mut encoder = GzEncoder::new(Vec::new(), LEVEL);
-    encoder.write_all(body).ok()?;
-    encoder.finish().ok()
+    packing::gzip(body, LEVEL)
 }
 
 #[cfg(test)]

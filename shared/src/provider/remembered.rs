@@ -2,19 +2,12 @@
 //! Where they are kept is `identity`'s and `store`'s business, how they are asked for again a host's own.
 
 use std::future::Future;
-use std::io::{Read, Write};
 
-use flate2::Compression;
-use flate2::read::GzDecoder;
-use flate2::write::GzEncoder;
 use http::HeaderValue;
 use ring::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
 
-/// What is remembered of one page unpacks to no more than is read from a host.
-const LARGEST_UNPACKED: u64 = 16 * 1024 * 1024;
-/// The table's items hold 400 kB; a page of 100 repositories is about 4 kB when it is packed.
-const LARGEST: usize = 350 * 1024;
+use crate::hex::hex;
 
 /// A listing at a host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -45,7 +38,7 @@ impl TokenFingerprint {
     #[must_use]
     pub fn of(authorization: &HeaderValue) -> Self {
         let hash = digest(&SHA256, authorization.as_bytes());
-        Self(hash.as_ref().iter().take(16).map(|byte| format!("{byte:02x}")).collect())
+        Self(hex(&hash.as_ref()[..16]))
     }
 }
 
@@ -127,50 +120,9 @@ impl PageMemory for NoMemory {
     async fn settle(&self) {}
 }
 
-/// Text made small; `None` where it does not get small enough to be remembered.
-#[must_use]
-pub fn packed(text: &[u8]) -> Option<Vec<u8>> {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-    encoder.write_all(text).ok()?;
-    encoder.finish().ok().filter(|packed| packed.len() <= LARGEST)
-}
-
-/// The text again; `None` for what was not packed so.
-#[must_use]
-pub fn unpacked(packed: &[u8]) -> Option<Vec<u8>> {
-    let mut text = Vec::new();
-    let read = GzDecoder::new(packed).take(LARGEST_UNPACKED + 1).read_to_end(&mut text).ok()?;
-    (u64::try_from(read).ok()? <= LARGEST_UNPACKED).then_some(text)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_is_packed_comes_back_and_what_is_too_large_is_not_remembered() {
-        let text = "octo-org/octo-repo ".repeat(10_000);
-        let small = packed(text.as_bytes()).unwrap();
-        assert!(small.len() < text.len() / 50, "{}", small.len());
-        assert_eq!(unpacked(&small).unwrap(), text.as_bytes());
-        assert_eq!(unpacked(b"no gzip"), None);
-        assert_eq!(unpacked(&small[..small.len() / 2]), None);
-        // Nothing that could be made small.
-        let mut state = 1_u64;
-        let noise: Vec<u8> = std::iter::repeat_with(|| {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            state.to_be_bytes()[0]
-        })
-        .take(LARGEST + 1)
-        .collect();
-        assert_eq!(packed(&noise), None);
-    }
-
-    #[test]
-    fn a_bomb_is_not_unpacked() {
-        let bomb = packed(&vec![0; usize::try_from(LARGEST_UNPACKED).unwrap() + 1]).unwrap();
-        assert_eq!(unpacked(&bomb), None);
-    }
 
     #[test]
     fn a_fingerprint_tells_tokens_apart_and_holds_none() {

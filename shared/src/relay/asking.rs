@@ -8,11 +8,12 @@ use http::header::{CONTENT_TYPE, ETAG, LINK, RETRY_AFTER, VARY};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use url::Url;
 
-use super::{checked, unpacked};
+use super::checked;
 use crate::contract::Response;
 use crate::contract::github::{ANSWER_HEADERS, passed_through};
 use crate::failure::Failure;
 use crate::if_none_match;
+use crate::packing::unpacked;
 use crate::provider::ProviderType;
 use crate::provider::github::entity_tag::predict;
 use crate::provider::token::{FixedToken, TokenSource};

@@ -9,6 +9,7 @@ use ring::digest::{SHA256, digest};
 use crate::contract::content_coding::{Wanted, gzip, wanted};
 use crate::contract::{Family, PARTIAL_RESULT, Request, Response};
 use crate::failure::Failure;
+use crate::hex::hex;
 use crate::if_none_match;
 
 /// Smaller bodies are not compressed: they fit into one packet as they are.
@@ -79,8 +80,7 @@ fn own_tag(family: Family, request: &Request, response: &Response) -> Option<Hea
         return None;
     }
     let hash = digest(&SHA256, response.body().as_ref());
-    let hex: String = hash.as_ref().iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-    HeaderValue::try_from(format!("W/\"{hex}\"")).ok()
+    HeaderValue::try_from(format!("W/\"{}\"", hex(&hash.as_ref()[..16]))).ok()
 }
 
 /// The headers of the answer, which are news still, without those of its body (RFC 9110, 15.4.5).

@@ -6,6 +6,8 @@ use http::header::{ACCEPT, AUTHORIZATION, COOKIE};
 use http::{HeaderMap, HeaderValue};
 use ring::digest::{Context, SHA256};
 
+use crate::hex::hex;
+
 /// The ETag of `body` for a request with these headers, `Authorization` among them, in its strong form:
 /// `"sha256_hex(for each of Accept, Authorization, Cookie that Vary names and the request has: value ':' … then body)"`.
 ///
@@ -26,8 +28,7 @@ pub fn predict(vary: &str, sent: &HeaderMap, body: &[u8]) -> Option<HeaderValue>
         }
     }
     hash.update(body);
-    let hex: String = hash.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
-    HeaderValue::try_from(format!("\"{hex}\"")).ok()
+    HeaderValue::try_from(format!("\"{}\"", hex(hash.finish().as_ref()))).ok()
 }
 
 #[cfg(test)]

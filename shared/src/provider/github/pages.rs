@@ -13,9 +13,8 @@ use super::entity_tag::predict;
 use super::installations::{Installations, further};
 use super::repositories::Page as RepositoriesBody;
 use super::{Github, Installation, MAX_PER_PAGE, read_json};
-use crate::provider::remembered::{
-    ListOf, PageId, PageMemory, RememberedPage, TokenFingerprint, Validator, packed, unpacked,
-};
+use crate::packing::{packed, unpacked};
+use crate::provider::remembered::{ListOf, PageId, PageMemory, RememberedPage, TokenFingerprint, Validator};
 use crate::provider::token::TokenSource;
 use crate::provider::upstream::{Answer, Budget};
 use crate::provider::{CallError, OwnerType, ProviderError, ProviderType, Repository};
