@@ -10,12 +10,10 @@ use super::linked_token::LinkedToken;
 use crate::provider::CallError;
 use crate::provider::github::Github;
 use crate::provider::remembered::{Extent, PageId, PageMemory, RememberedPage};
-use crate::store::{KeptPage, StoreError, Table, TokenSlot, UserId};
+use crate::store::{KeptPage, PAGES_AT_ONCE, StoreError, Table, TokenSlot, UserId};
 
 /// A page is forgotten after a day (DESIGN 5), so that nothing stays that nobody asks for any more.
 const A_DAY: i64 = 24 * 3600;
-/// As many as one call to the table writes.
-const AT_ONCE: usize = 25;
 
 /// The memory of one token, for the time of one request.
 #[derive(Debug)]
@@ -111,7 +109,7 @@ impl PageMemory for TokenPages {
         // The newer word on a page is the last in a batch, which names no page twice.
         writing.waiting.retain(|waiting| waiting.page.id != page.id);
         writing.waiting.push(KeptPage { page, host: self.host.clone(), expires_at: self.now + A_DAY });
-        if writing.waiting.len() >= AT_ONCE {
+        if writing.waiting.len() >= PAGES_AT_ONCE {
             self.write(&mut writing, Vec::new());
         }
     }

@@ -1,6 +1,7 @@
 //! Signing out: of this browser, and of all that came from a session at the enterprise SSO when that one ends
 //! (OpenID Connect Back-Channel Logout 1.0). Tokens that nothing needs any more end at their hosts too.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use secrecy::{ExposeSecret, SecretString};
@@ -191,8 +192,9 @@ async fn end_unneeded(
 ) -> Result<bool, Failure> {
     let now = service.clock.unix();
     let tokens = service.table.provider_tokens(user).await?;
-    for token in &tokens {
-        service.table.forget_what_was_read(user, token.provider, now).await?;
+    let providers: BTreeSet<ProviderType> = tokens.iter().map(|token| token.provider).collect();
+    for provider in providers {
+        service.table.forget_what_was_read(user, provider, now).await?;
     }
     let goes_on = |session: &Session| {
         let ends = ending.iter().any(|ending| ending.hash == session.hash);

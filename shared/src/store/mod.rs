@@ -29,7 +29,7 @@ pub use installations::{InstallationChange, KnownInstallation, Loaded, Rank, Row
 pub use kept_answers::{AnswerOwner, KeptAnswer};
 pub use leases::{Lease, random_name};
 pub use mapping::{InstallationFacts, MappingRow, Proof};
-pub use pages::KeptPage;
+pub use pages::{KeptPage, PAGES_AT_ONCE};
 pub use provider_tokens::{ProviderToken, TokenSlot};
 pub use reconciliation::{ReconcileState, Redelivery, Sweep};
 pub use sessions::{Session, SsoLogin};

@@ -5,9 +5,12 @@ use serde::{Deserialize, Serialize};
 
 use super::identities::UserId;
 use super::provider_tokens::TokenSlot;
-use super::table::{Key, Only, StoreError, TRANSACTION, Table, Write};
+use super::table::{BATCH_WRITE as BATCH, Key, Only, StoreError, TRANSACTION, Table, Write};
 use crate::provider::ProviderType;
 use crate::provider::remembered::{Extent, ListOf, PageId, RememberedPage};
+
+/// As many pages as one call to the table writes.
+pub const PAGES_AT_ONCE: usize = BATCH;
 
 /// A page as it stands in the table.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -85,13 +88,14 @@ impl Table {
     /// # Errors
     /// [`StoreError`].
     pub async fn forget_pages(&self, user: &UserId, provider: ProviderType) -> Result<(), StoreError> {
-        for slot in [TokenSlot::own(provider), TokenSlot::brokered(provider)] {
+        let of = async |slot| {
             let known: Vec<Known> = self.query(&user.partition(), &prefix(slot)).await?;
             for known in known.chunks(TRANSACTION) {
                 let gone = known.iter().map(|known| Write::Delete(key(user, slot, known.id), Only::Always));
                 self.transact(gone.collect()).await?;
             }
-        }
-        Ok(())
+            Ok(())
+        };
+        futures::try_join!(of(TokenSlot::own(provider)), of(TokenSlot::brokered(provider))).map(drop)
     }
 }

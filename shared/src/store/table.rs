@@ -4,6 +4,8 @@
 mod batches;
 mod transactions;
 
+pub(super) use batches::BATCH as BATCH_WRITE;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
