@@ -4,7 +4,6 @@
 //! `cargo build --release -p user-repositories -p mapped-installations && cargo bench -p local --bench listing`
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a benchmark that cannot go on says where")]
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -13,7 +12,7 @@ use benchmarks::runtime_api::RuntimeApi;
 use local::data_folder::DemoUser;
 use local::demo_user;
 use local::sandbox_github::{Role, Selection, Target, World};
-use local::stack::{GithubChoice, Options, Stack};
+use local::stack::{Options, Stack};
 use serde_json::{Value, json};
 use shared::clock::Clock;
 use shared::provider::ProviderType;
@@ -21,7 +20,6 @@ use shared::provider::upstream::http_client;
 
 const LATENCY: Duration = Duration::from_millis(80);
 const TIMES: usize = 25;
-const TOKEN_KEYS: &str = r#"{"current":"k1","keys":{"k1":"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="}}"#;
 const USER: &str = "somebody";
 
 /// Installations, repositories in each, and the targets in round trips: the first time and repeated.
@@ -53,24 +51,8 @@ async fn start(installations: usize, repositories: usize) -> (Stack, DemoUser) {
         }
         world.install(Target::Account(organization), Selection::All);
     }
-    let clock = Clock::system();
-    let stack = Stack::start(Options {
-        port: 0,
-        database: None,
-        github_state: None,
-        token_keys: TOKEN_KEYS.to_owned(),
-        github: GithubChoice::Sandbox(Box::new(world)),
-        latency: LATENCY,
-        webhooks: false,
-        other_hosts: false,
-        gitlab_state: None,
-        openid_state: None,
-        clock: clock.clone(),
-        github_clock: clock,
-        settings: BTreeMap::new(),
-    })
-    .await
-    .expect("the stack starts");
+    let options = Options { latency: LATENCY, ..Options::in_memory(world, Clock::system()) };
+    let stack = Stack::start(options).await.expect("the stack starts");
     let user = demo_user::sign_in(&stack, USER).await.expect("the user is signed in");
     (stack, user)
 }

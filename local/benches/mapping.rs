@@ -4,11 +4,10 @@
 //! `cargo bench -p local --bench mapping`
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a benchmark that cannot go on says where")]
 
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use local::sandbox_github::{AccountId, InstallationId, Role, Selection, SignedDelivery, Target, World};
-use local::stack::{GithubChoice, Options, Stack};
+use local::stack::{Options, Stack};
 use shared::clock::Clock;
 use shared::contract::Request;
 use shared::runtime::Scheduled;
@@ -16,7 +15,6 @@ use shared::runtime::Scheduled;
 const INSTALLATIONS: usize = 1_000;
 const LARGE: usize = 40_000;
 const RECONCILED: usize = 5_000;
-const TOKEN_KEYS: &str = r#"{"current":"k1","keys":{"k1":"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="}}"#;
 
 #[tokio::main]
 async fn main() {
@@ -27,21 +25,7 @@ async fn main() {
 
 async fn start(world: World) -> (Stack, Clock) {
     let clock = Clock::system();
-    let stack = Stack::start(Options {
-        port: 0,
-        database: None,
-        github_state: None,
-        token_keys: TOKEN_KEYS.to_owned(),
-        github: GithubChoice::Sandbox(Box::new(world)),
-        latency: Duration::ZERO,
-        webhooks: false,
-        other_hosts: false,
-        gitlab_state: None,
-        openid_state: None,
-        clock: clock.clone(),
-        github_clock: clock.clone(),
-        settings: BTreeMap::new(),
-    });
+    let stack = Stack::start(Options::in_memory(world, clock.clone()));
     (stack.await.expect("the stack starts"), clock)
 }
 

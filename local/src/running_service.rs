@@ -66,7 +66,7 @@ mod tests {
     use super::*;
     use crate::data_folder::{DataFolder, Ready};
     use crate::sandbox_github::demo_world;
-    use crate::stack::{GithubChoice, Options, Stack};
+    use crate::stack::{Options, Stack};
 
     fn ready(url: &str) -> Ready {
         Ready { url: url.to_owned(), demo_user: None, endpoints: BTreeMap::new() }
@@ -127,23 +127,9 @@ mod tests {
         let path = parent.path().join("data");
         let folder = DataFolder::open(&path, false).unwrap();
         let clock = Clock::system();
-        let stack = Stack::start(Options {
-            port: 0,
-            database: None,
-            github_state: None,
-            token_keys: folder.token_key_ring().unwrap(),
-            github: GithubChoice::Sandbox(Box::new(demo_world())),
-            latency: Duration::ZERO,
-            webhooks: false,
-            other_hosts: false,
-            gitlab_state: None,
-            openid_state: None,
-            clock: clock.clone(),
-            github_clock: clock,
-            settings: FunctionSettings::new(),
-        })
-        .await
-        .unwrap();
+        let token_keys = folder.token_key_ring().unwrap();
+        let stack =
+            Stack::start(Options { token_keys, ..Options::in_memory(demo_world(), clock) }).await.unwrap();
         folder.write_functions(&stack.settings).unwrap();
         folder.announce(&ready(&stack.url)).unwrap();
         let counted = with_service(&path, async |service| {

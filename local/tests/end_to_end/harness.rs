@@ -11,13 +11,12 @@ use local::aws::access::Access;
 use local::data_folder::{DemoUser, FunctionSettings};
 use local::demo_user;
 use local::sandbox_github::{SandboxGithub, World, demo_world};
-use local::stack::{GithubChoice, Options, Stack};
+use local::stack::{OPEN_TOKEN_KEYS, Options, Stack};
 use serde_json::Value;
 use shared::clock::Clock;
 
-/// Key ring of every test; the keys protect nothing.
-pub(crate) const TOKEN_KEYS: &str =
-    r#"{"current":"k1","keys":{"k1":"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="}}"#;
+/// Key ring of every test.
+pub(crate) const TOKEN_KEYS: &str = OPEN_TOKEN_KEYS;
 
 /// How a test's service differs from the usual one.
 pub(crate) struct Setup {
@@ -56,19 +55,13 @@ impl Setup {
     pub(crate) async fn start(self) -> Running {
         let clock = Clock::system();
         let stack = Stack::start(Options {
-            port: 0,
-            database: None,
-            github_state: None,
             token_keys: self.token_keys,
-            github: GithubChoice::Sandbox(Box::new(self.world)),
             latency: self.latency,
             webhooks: self.webhooks,
             other_hosts: self.other_hosts,
-            gitlab_state: None,
-            openid_state: None,
-            clock: clock.clone(),
             github_clock: self.github_clock.unwrap_or_else(|| clock.clone()),
             settings: self.settings,
+            ..Options::in_memory(self.world, clock.clone())
         })
         .await
         .expect("the stack starts");

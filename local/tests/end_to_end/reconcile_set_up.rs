@@ -42,7 +42,7 @@ async fn a_run_before_the_secret_is_filled_in_ends_quietly_and_says_so() {
 #[tokio::test]
 async fn any_other_secret_that_is_none_fails_the_run() {
     let running = start_in(small_world()).await;
-    for secret in ["", "{}", "[]", "not filled in", "\"not filled in yet\"", "TODO"] {
+    for secret in ["", "{}", "[]", "not filled in", "\"not filled in yet\"", "to be filled in"] {
         let failure = run_with(&running, secret).await.expect_err(secret);
         assert!(matches!(failure, Failure::Internal(_)), "{secret}: {failure}");
     }

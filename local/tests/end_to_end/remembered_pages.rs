@@ -11,7 +11,7 @@ use local::{data_folder::DemoUser, demo_user::link};
 
 use crate::behind::text;
 use crate::harness::{Answer, Running, Setup, start};
-use crate::openhands::{INSTALLATIONS, OCTOCAT, REPOSITORIES};
+use crate::openhands::{INSTALLATIONS, OCTOCAT, REPOSITORIES, world_with_installations};
 
 const GITHUB: &str = "/api/user/repositories?selected_provider=github";
 
@@ -351,6 +351,35 @@ async fn an_installation_that_is_refused_for_good_is_asked_for_once_in_each_list
         assert_eq!(partial.header("x-partial-result"), Some(&*format!("github/5002={}", status.as_u16())));
         assert_eq!(running.github().calls().len(), 4, "{status}");
     }
+}
+
+#[tokio::test]
+async fn pages_are_written_while_others_are_still_fetched() {
+    let setup = Setup { latency: std::time::Duration::from_millis(10), ..Setup::default() };
+    let running = setup.setting("UPSTREAM_CONCURRENCY", "1").start().await;
+    let user = running.sign_in("forty-installations").await;
+    let hook = running.stack.dynamodb.hook().clone();
+    hook.reset();
+    let (told, written) = std::sync::mpsc::channel();
+    running
+        .github()
+        .before_call(41, move |_| told.send(hook.calls("BatchWriteItem")).expect("it is waited for"));
+    assert_eq!(list(&running, &user).await.names().len(), 1_200);
+    assert_eq!(written.recv(), Ok(1), "25 of the 41 pages, before the last was asked for");
+}
+
+#[tokio::test]
+async fn an_installation_that_the_host_lists_twice_is_shown_once() {
+    let setup = Setup { world: world_with_installations("member", 101), ..Setup::default() };
+    let running = setup.start().await;
+    let user = running.sign_in("member").await;
+    let ids = running.get(INSTALLATIONS).api_key(&user).send().await.json();
+    let twice = serde_json::json!({"total_count": 101, "installations": [{"id": 5001}]}).to_string();
+    let again = FaultKind::Answer { status: StatusCode::OK, headers: http::HeaderMap::new(), body: twice };
+    running.github().fail(Fault::get("/user/installations", again).where_query("&page=2"));
+    let shown = running.get(INSTALLATIONS).api_key(&user).send().await.json();
+    let (ids, shown) = (ids.as_array().expect("a list"), shown.as_array().expect("a list").clone());
+    assert_eq!((ids.len(), &*shown), (101, &ids[..100]));
 }
 
 #[tokio::test]
