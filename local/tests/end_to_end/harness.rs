@@ -245,12 +245,17 @@ pub(crate) struct Browser<'a> {
 
 impl Browser<'_> {
     pub(crate) async fn get(&self, url: &str) -> Answer {
-        self.send(Method::GET, url, None).await
+        self.send(Method::GET, url, None, None).await
+    }
+
+    /// The same as a browser that says from where it was sent (`Sec-Fetch-Site`).
+    pub(crate) async fn get_from(&self, site: &str, url: &str) -> Answer {
+        self.send(Method::GET, url, None, Some(site)).await
     }
 
     /// A POST as the service's own pages make it: with its `Origin`.
     pub(crate) async fn post(&self, url: &str, body: Option<&Value>) -> Answer {
-        self.send(Method::POST, url, body).await
+        self.send(Method::POST, url, body, None).await
     }
 
     /// A form of another site's page.
@@ -259,12 +264,15 @@ impl Browser<'_> {
         Request { builder: request.body(form.to_owned()) }.send().await
     }
 
-    async fn send(&self, method: Method, url: &str, body: Option<&Value>) -> Answer {
+    async fn send(&self, method: Method, url: &str, body: Option<&Value>, site: Option<&str>) -> Answer {
         let url =
             if url.starts_with('/') { format!("{}{url}", self.running.stack.url) } else { url.to_owned() };
         let mut request = self.running.http.request(method.clone(), url).header(COOKIE, self.cookie_header());
         if method != Method::GET {
             request = request.header(ORIGIN, &self.running.stack.url);
+        }
+        if let Some(site) = site {
+            request = request.header("sec-fetch-site", site);
         }
         if let Some(body) = body {
             request = request.header("content-type", "application/json").body(body.to_string());
@@ -298,9 +306,9 @@ impl Browser<'_> {
         self.cookies.lock().unwrap().insert(name.to_owned(), value.to_owned());
     }
 
-    /// Starts a sign-in and gives the authorize page's address.
+    /// Starts a sign-in from a page of the service's own and gives the authorize page's address.
     pub(crate) async fn start_sign_in(&self, login_path: &str) -> String {
-        let started = self.get(login_path).await;
+        let started = self.get_from("same-origin", login_path).await;
         assert_eq!(started.status, StatusCode::FOUND, "{started:?}");
         started.location().to_owned()
     }
