@@ -1,6 +1,9 @@
 //! A running service for one test, a browser that keeps cookies, and answers in a form for snapshots.
 #![allow(dead_code, reason = "each group of tests uses its part")]
 
+#[path = "../secret_watch/mod.rs"]
+pub(crate) mod secret_watch;
+
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::Duration;
@@ -10,8 +13,11 @@ use http::{HeaderMap, Method, StatusCode};
 use local::aws::access::Access;
 use local::data_folder::{DemoUser, FunctionSettings};
 use local::demo_user;
+use local::other_hosts;
 use local::sandbox_github::{SandboxGithub, World, demo_world};
-use local::stack::{OPEN_TOKEN_KEYS, Options, Stack};
+use local::stack::{
+    OPEN_TOKEN_KEYS, Options, SANDBOX_CLIENT_SECRET, SANDBOX_PRIVATE_KEY, SANDBOX_WEBHOOK_SECRET, Stack,
+};
 use serde_json::Value;
 use shared::clock::Clock;
 
@@ -53,6 +59,13 @@ impl Setup {
     }
 
     pub(crate) async fn start(self) -> Running {
+        let watch = secret_watch::Guard::new();
+        for secret in
+            [SANDBOX_CLIENT_SECRET, SANDBOX_WEBHOOK_SECRET, SANDBOX_PRIVATE_KEY, other_hosts::CLIENT_SECRET]
+        {
+            secret_watch::finder::learn(secret);
+        }
+        secret_watch::finder::learn_keys(&self.token_keys);
         let clock = Clock::system();
         let stack = Stack::start(Options {
             token_keys: self.token_keys,
@@ -66,7 +79,7 @@ impl Setup {
         .await
         .expect("the stack starts");
         let refusals = Refusals(stack.access.clone());
-        Running { stack, clock, http: client(), refusals }
+        Running { stack, clock, http: client(), refusals, watch }
     }
 }
 
@@ -76,6 +89,8 @@ pub(crate) struct Running {
     pub(crate) clock: Clock,
     pub(crate) http: reqwest::Client,
     refusals: Refusals,
+    /// Fails the test in which the service tells a secret.
+    watch: secret_watch::Guard,
 }
 
 /// Tells at the end whether a policy has refused what a function did: not every refusal fails a request.
@@ -107,6 +122,8 @@ impl Running {
     pub(crate) async fn sign_in(&self, login: &str) -> DemoUser {
         let user = demo_user::sign_in(&self.stack, login).await.expect("the sign-in works");
         self.github().clear_calls();
+        secret_watch::finder::learn(&user.api_key);
+        secret_watch::finder::learn(&user.session_cookie);
         user
     }
 
@@ -173,6 +190,7 @@ impl Request {
         let status = answer.status();
         let headers = answer.headers().clone();
         let body = String::from_utf8_lossy(&answer.bytes().await.expect("a whole body")).into_owned();
+        secret_watch::answers::look_through(status, &headers, &body);
         Answer { status, headers, body }
     }
 }

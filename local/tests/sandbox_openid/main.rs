@@ -11,5 +11,7 @@ mod keys;
 mod lab;
 mod logout;
 mod running;
+#[path = "../secret_watch/mod.rs"]
+mod secret_watch;
 mod sign_in;
 mod tokens;
