@@ -59,10 +59,7 @@ async fn who_follows_the_link_of_the_page_links_the_account_in_every_browser() {
     let running = start().await;
     for site in [Some("same-origin"), Some("cross-site"), None] {
         let browser = signed_in(&running).await;
-        let path = format!(
-            "{LOGIN}?return_to={}",
-            encoded("/conversations/1?a=b&c=\"d\"".replace('"', "%22").as_str())
-        );
+        let path = format!("{LOGIN}?return_to={}", encoded("/conversations/1?a=b&c=%22d%22"));
         let asked = browser.get_from("cross-site", &path).await;
         assert_page(&asked, 200, "confirm_linking");
         let link = link_of(&asked.body);
