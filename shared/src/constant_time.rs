@@ -24,7 +24,7 @@ mod tests {
     #[test]
     fn a_beginning_or_another_last_character_is_not_the_same() {
         let text = "A".repeat(43);
-        assert!(same(&text, &text.clone()));
+        assert!(same(&text, &"A".repeat(43)));
         assert!(!same(&text, &text[1..]));
         assert!(!same(&text, &format!("{}B", &text[1..])));
         assert!(!same(&text, ""));

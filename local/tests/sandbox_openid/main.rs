@@ -1,7 +1,11 @@
 //! The sandbox OpenID provider over HTTP: what it grants, and everything that it refuses as Keycloak would.
 //! What the service makes of it is tested elsewhere.
 
-#![allow(clippy::unwrap_used, reason = "what a helper cannot do fails the test that asked for it")]
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    reason = "what a helper cannot do fails the test that asked for it"
+)]
 
 mod broker;
 mod console;
