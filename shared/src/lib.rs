@@ -4,6 +4,7 @@
 pub mod aws;
 pub mod clock;
 pub mod config;
+mod constant_time;
 pub mod contract;
 pub mod failure;
 pub mod flights;

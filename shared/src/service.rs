@@ -115,7 +115,7 @@ impl Service {
             github: Github::new(upstream.clone(), config.github.clone(), clock.clone()),
             gitlab: Gitlab::new(upstream.clone(), config.gitlab.clone(), clock.clone()),
             bitbucket: Bitbucket::new(upstream.clone(), config.bitbucket.clone(), clock.clone()),
-            enterprise_sso: EnterpriseSso::new(upstream, clock.clone()),
+            enterprise_sso: EnterpriseSso::new(upstream, clock.clone()).trusting(&config.upstream.extra_ca),
             listings: Listings::default(),
             metrics,
             warm: AtomicBool::new(false),

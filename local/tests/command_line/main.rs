@@ -4,6 +4,7 @@
 
 mod arguments;
 mod files;
+mod proxies;
 mod reconcile;
 mod restarts;
 mod run;

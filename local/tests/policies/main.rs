@@ -2,8 +2,11 @@
 //! them at once; `requests` asks for its requests before anything else passes.
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "in a test a panic is the finding")]
 
+mod abuse;
+mod addresses;
 mod authentication;
 mod caching;
+mod comparisons;
 mod compression;
 mod error_bodies;
 #[path = "../end_to_end/harness.rs"]
@@ -11,3 +14,4 @@ mod harness;
 mod odd_requests;
 mod requests;
 mod routes;
+mod security_documents;

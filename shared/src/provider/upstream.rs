@@ -7,6 +7,7 @@ use std::time::Duration;
 use backon::{ExponentialBuilder, Retryable};
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Method, StatusCode};
+use reqwest::dns::Resolve;
 use rustls_pki_types::CertificateDer;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
@@ -65,8 +66,27 @@ pub fn tls_config(extra_ca: &[CertificateDer<'static>]) -> Result<rustls::Client
 /// # Errors
 /// [`ClientError`] when a certificate cannot be a root.
 pub fn http_client(extra_ca: &[CertificateDer<'static>]) -> Result<reqwest::Client, ClientError> {
+    built(client_builder(extra_ca)?)
+}
+
+/// The same, with addresses for names that `resolver` gives.
+///
+/// # Errors
+/// [`ClientError`] when a certificate cannot be a root.
+pub fn http_client_resolving<R: Resolve + 'static>(
+    extra_ca: &[CertificateDer<'static>],
+    resolver: R,
+) -> Result<reqwest::Client, ClientError> {
+    built(client_builder(extra_ca)?.dns_resolver(resolver))
+}
+
+fn built(builder: reqwest::ClientBuilder) -> Result<reqwest::Client, ClientError> {
+    builder.build().map_err(|error| ClientError::Build(error.without_url().to_string()))
+}
+
+fn client_builder(extra_ca: &[CertificateDer<'static>]) -> Result<reqwest::ClientBuilder, ClientError> {
     let tls = tls_config(extra_ca)?;
-    reqwest::Client::builder()
+    Ok(reqwest::Client::builder()
         .tls_backend_preconfigured(tls)
         .no_proxy()
         .user_agent(USER_AGENT)
@@ -80,9 +100,7 @@ pub fn http_client(extra_ca: &[CertificateDer<'static>]) -> Result<reqwest::Clie
             } else {
                 attempt.stop()
             }
-        }))
-        .build()
-        .map_err(|error| ClientError::Build(error.without_url().to_string()))
+        })))
 }
 
 /// What one request of ours may spend on hosts: time, and calls at once to each of them. What it has spent is

@@ -53,7 +53,8 @@ impl EnterpriseSso {
                 (ACCEPT, HeaderValue::from_static("application/json")),
                 (AUTHORIZATION, bearer(&token.secret)?),
             ]);
-            self.ask(&Call { method: Method::GET, url: url.clone(), headers, body: None }, budget).await
+            self.ask(client, &Call { method: Method::GET, url: url.clone(), headers, body: None }, budget)
+                .await
         };
         let token = source.token().await?;
         let mut answer = send(&token).await?;
