@@ -1,4 +1,5 @@
-//! A running service for one test, a browser that keeps cookies, and answers in a form for snapshots.
+//! A running service for one test, a browser that keeps cookies, and answers in a form for snapshots. Every answer is
+//! held against the API's document.
 #![allow(dead_code, reason = "each group of tests uses its part")]
 
 use std::collections::BTreeMap;
@@ -14,6 +15,9 @@ use local::sandbox_github::{SandboxGithub, World, demo_world};
 use local::stack::{OPEN_TOKEN_KEYS, Options, Stack};
 use serde_json::Value;
 use shared::clock::Clock;
+
+#[path = "documented.rs"]
+mod documented;
 
 /// Key ring of every test.
 pub(crate) const TOKEN_KEYS: &str = OPEN_TOKEN_KEYS;
@@ -169,10 +173,14 @@ impl Request {
     }
 
     pub(crate) async fn send(self) -> Answer {
-        let answer = self.builder.send().await.expect("the gateway answers");
+        let (client, request) = self.builder.build_split();
+        let request = request.expect("a request");
+        let (method, path) = (request.method().clone(), request.url().path().to_owned());
+        let answer = client.execute(request).await.expect("the gateway answers");
         let status = answer.status();
         let headers = answer.headers().clone();
         let body = String::from_utf8_lossy(&answer.bytes().await.expect("a whole body")).into_owned();
+        documented::check(&method, &path, status.as_u16(), &headers, &body);
         Answer { status, headers, body }
     }
 }
