@@ -5,7 +5,7 @@ use std::error::Error;
 use std::fmt::Write as _;
 use std::hash::{DefaultHasher, Hasher};
 use std::io::{Cursor, Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -59,16 +59,16 @@ impl Packed {
         let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
         encoder.write_all(bytes)?;
         let name = format!("{}.gz", path.trim_start_matches('/').replace('/', "-"));
-        std::fs::write(self.folder.join(&name), encoder.finish()?)?;
+        let packed = self.folder.join(name);
+        std::fs::write(&packed, encoder.finish()?)?;
         // Not against anybody: it only has to differ from release to release.
         let mut hasher = DefaultHasher::new();
         hasher.write(bytes);
         writeln!(
             self.list,
             "    File {{ path: {path:?}, asset: Published {{ media_type: {media_type:?}, \
-             tag: \"W/\\\"{:016x}\\\"\", kept: Kept::{kept}, gzip: include_bytes!({:?}) }} }},",
+             tag: \"W/\\\"{:016x}\\\"\", kept: Kept::{kept}, gzip: include_bytes!({packed:?}) }} }},",
             hasher.finish(),
-            Path::new(&self.folder).join(&name)
         )?;
         Ok(())
     }

@@ -49,11 +49,12 @@ fn carried_on() -> Vec<serde_json::Value> {
 }
 
 /// GitHub's refusals pass through as they are, whichever it gives.
-fn refusals() -> [Answer; 6] {
+fn refusals() -> [Answer; 7] {
     let passes = |status: &str, description| {
-        Answer::new(status, description).json(reference("BasicError")).headers(&HEADERS)
+        Answer::of(status, description).json(reference("BasicError")).headers(&HEADERS)
     };
     [
+        passes("400", "GitHub does not have the API version that is asked for."),
         passes("401", "GitHub does not accept the token."),
         passes("403", "GitHub refuses, or its rate limit is reached."),
         passes("404", "GitHub does not know it, or does not show it."),

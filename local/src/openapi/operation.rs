@@ -77,9 +77,14 @@ pub(super) struct Answer {
 }
 
 impl Answer {
-    pub(super) fn new(status: impl ToString, description: &'static str) -> Self {
+    pub(super) fn new(status: u16, description: &'static str) -> Self {
+        Self::of(&status.to_string(), description)
+    }
+
+    /// Of a status, or of a class of them such as `4XX`.
+    pub(super) fn of(status: &str, description: &'static str) -> Self {
         let (headers, content) = (Vec::new(), Vec::new());
-        Self { status: status.to_string(), description, headers, content, links: Value::Null, location: None }
+        Self { status: status.to_owned(), description, headers, content, links: Value::Null, location: None }
     }
 
     pub(super) fn body(mut self, media: &'static str, schema: Value) -> Self {

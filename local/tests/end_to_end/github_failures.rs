@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use local::data_folder::DemoUser;
 use local::sandbox_github::{Fault, FaultKind};
 
@@ -13,7 +13,8 @@ use crate::harness::{Answer, Running, Setup, start};
 const OWN: &str = "/users/octocat/installation";
 
 fn answer(status: u16, body: &str) -> FaultKind {
-    let headers = HeaderMap::new();
+    let kind = HeaderValue::from_static("application/json; charset=utf-8");
+    let headers = HeaderMap::from_iter([(http::header::CONTENT_TYPE, kind)]);
     FaultKind::Answer { status: StatusCode::from_u16(status).unwrap(), headers, body: body.to_owned() }
 }
 

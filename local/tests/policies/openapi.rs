@@ -142,19 +142,18 @@ fn every_reference_leads_somewhere_and_nothing_is_there_that_nobody_refers_to() 
 fn every_example_fits_its_schema() {
     let document = committed();
     let mut tried = 0;
-    let fits = |body: &Value, what: &str| {
+    let mut fits = |body: &Value, what: &str| {
         let mut schema = body["schema"].clone();
         schema["components"] = json!({ "schemas": document["components"]["schemas"] });
+        let Some(examples) = body["examples"].as_object() else { return };
         let validator =
             jsonschema::draft202012::options().should_validate_formats(true).build(&schema).unwrap();
-        let examples = body["examples"].as_object().into_iter().flatten();
-        examples
-            .map(|(name, example)| {
-                let problems: Vec<String> =
-                    validator.iter_errors(&example["value"]).map(|error| error.to_string()).collect();
-                assert!(problems.is_empty(), "{what} {name}: {problems:?}");
-            })
-            .count()
+        for (name, example) in examples {
+            let problems: Vec<String> =
+                validator.iter_errors(&example["value"]).map(|error| error.to_string()).collect();
+            assert!(problems.is_empty(), "{what} {name}: {problems:?}");
+            tried += 1;
+        }
     };
     for (what, operation) in operations(&document) {
         let answers = operation["responses"].as_object().unwrap().iter();
@@ -163,7 +162,7 @@ fn every_example_fits_its_schema() {
             .chain([("body", &operation["requestBody"]["content"])]);
         for (part, content) in contents {
             for body in content.as_object().into_iter().flat_map(Map::values) {
-                tried += fits(body, &format!("{what} {part}"));
+                fits(body, &format!("{what} {part}"));
             }
         }
     }
