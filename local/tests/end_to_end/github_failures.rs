@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::{HeaderMap, StatusCode};
 use local::data_folder::DemoUser;
 use local::sandbox_github::{Fault, FaultKind};
 
@@ -13,8 +13,7 @@ use crate::harness::{Answer, Running, Setup, start};
 const OWN: &str = "/users/octocat/installation";
 
 fn answer(status: u16, body: &str) -> FaultKind {
-    let kind = HeaderValue::from_static("application/json; charset=utf-8");
-    let headers = HeaderMap::from_iter([(http::header::CONTENT_TYPE, kind)]);
+    let headers = HeaderMap::new();
     FaultKind::Answer { status: StatusCode::from_u16(status).unwrap(), headers, body: body.to_owned() }
 }
 
