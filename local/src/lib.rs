@@ -6,6 +6,7 @@ pub mod data_folder;
 pub mod demo_user;
 pub mod gateway;
 pub mod handlers;
+pub mod openapi;
 pub mod other_hosts;
 pub mod running_service;
 pub mod sandbox_bitbucket;

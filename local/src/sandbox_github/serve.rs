@@ -299,7 +299,13 @@ fn instead(github: &Github, fault: &FaultKind) -> Option<Response> {
     let retry = |seconds: u64| HeaderMap::from_iter([(RETRY_AFTER, HeaderValue::from(seconds))]);
     let response = match fault {
         FaultKind::Answer { status, headers, body } => {
-            (*status, headers.clone(), body.clone()).into_response()
+            let mut answer = (*status, headers.clone(), body.clone()).into_response();
+            // What GitHub says, right or wrong, it calls JSON.
+            if !headers.contains_key(CONTENT_TYPE) && !body.is_empty() {
+                let json = HeaderValue::from_static("application/json; charset=utf-8");
+                answer.headers_mut().insert(CONTENT_TYPE, json);
+            }
+            answer
         }
         FaultKind::PrimaryRateLimit { reset_in } => {
             let limit = github.store.lock().world().hourly_limit;

@@ -1,4 +1,5 @@
-//! A running service for one test, a browser that keeps cookies, and answers in a form for snapshots.
+//! A running service for one test, a browser that keeps cookies, and answers in a form for snapshots. Every answer is
+//! held against the API's document.
 #![allow(dead_code, reason = "each group of tests uses its part")]
 
 #[path = "../secret_watch/mod.rs"]
@@ -20,6 +21,9 @@ use local::stack::{
 };
 use serde_json::Value;
 use shared::clock::Clock;
+
+#[path = "documented.rs"]
+mod documented;
 
 /// Key ring of every test.
 pub(crate) const TOKEN_KEYS: &str = OPEN_TOKEN_KEYS;
@@ -139,7 +143,7 @@ impl Running {
 
     /// The same at a whole address, such as another process of the service.
     pub(crate) fn request_at(&self, method: Method, url: &str) -> Request {
-        Request { builder: self.http.request(method, url) }
+        Request::new(self.http.request(method, url))
     }
 
     pub(crate) fn get(&self, path: &str) -> Request {
@@ -158,11 +162,21 @@ impl Running {
 /// A request that is being put together.
 pub(crate) struct Request {
     builder: reqwest::RequestBuilder,
+    documented: bool,
 }
 
 impl Request {
+    const fn new(builder: reqwest::RequestBuilder) -> Self {
+        Self { builder, documented: true }
+    }
+
+    /// Asked where GitHub says what it does not document, which passes through: the document knows nothing of it.
+    pub(crate) fn undocumented(self) -> Self {
+        Self { documented: false, ..self }
+    }
+
     pub(crate) fn header(self, name: &str, value: &str) -> Self {
-        Self { builder: self.builder.header(name, value) }
+        Self { builder: self.builder.header(name, value), ..self }
     }
 
     pub(crate) fn api_key(self, user: &DemoUser) -> Self {
@@ -182,15 +196,21 @@ impl Request {
     }
 
     pub(crate) fn body(self, body: impl Into<reqwest::Body>) -> Self {
-        Self { builder: self.builder.body(body) }
+        Self { builder: self.builder.body(body), ..self }
     }
 
     pub(crate) async fn send(self) -> Answer {
-        let answer = self.builder.send().await.expect("the gateway answers");
+        let (client, request) = self.builder.build_split();
+        let request = request.expect("a request");
+        let (method, path) = (request.method().clone(), request.url().path().to_owned());
+        let answer = client.execute(request).await.expect("the gateway answers");
         let status = answer.status();
         let headers = answer.headers().clone();
         let body = String::from_utf8_lossy(&answer.bytes().await.expect("a whole body")).into_owned();
         secret_watch::answers::look_through(status, &headers, &body);
+        if self.documented {
+            documented::check(&method, &path, status.as_u16(), &headers, &body);
+        }
         Answer { status, headers, body }
     }
 }
@@ -279,7 +299,7 @@ impl Browser<'_> {
     /// A form of another site's page.
     pub(crate) async fn form(&self, url: &str, form: &str) -> Answer {
         let request = self.running.http.post(url).header("content-type", "application/x-www-form-urlencoded");
-        Request { builder: request.body(form.to_owned()) }.send().await
+        Request::new(request.body(form.to_owned())).send().await
     }
 
     async fn send(&self, method: Method, url: &str, body: Option<&Value>, site: Option<&str>) -> Answer {
@@ -295,7 +315,7 @@ impl Browser<'_> {
         if let Some(body) = body {
             request = request.header("content-type", "application/json").body(body.to_string());
         }
-        let answer = Request { builder: request }.send().await;
+        let answer = Request::new(request).send().await;
         for value in answer.headers.get_all(SET_COOKIE) {
             let text = value.to_str().expect("a cookie is text");
             let (name, rest) = text.split_once('=').expect("a cookie has a value");

@@ -12,6 +12,8 @@ mod error_bodies;
 #[path = "../end_to_end/harness.rs"]
 mod harness;
 mod odd_requests;
+mod openapi;
+mod recorded;
 mod requests;
 mod routes;
 mod security_documents;

@@ -119,12 +119,16 @@ fn problem(kind: &'static str, location: &[&str], message: &str, input: &Value) 
     }
 }
 
+/// What was done.
 #[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 struct Message {
     message: &'static str,
 }
 
+/// Why no token was stored.
 #[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(rename = "GitProvidersError"))]
 struct Error<'a> {
     error: &'a str,
 }
@@ -160,6 +164,14 @@ pub fn host_not_allowed(provider: ProviderType) -> Response {
 pub fn of_another_user(provider: ProviderType) -> Response {
     let error = format!("This {provider} account belongs to another user, or another one is linked already.");
     Family::OpenHands.json(StatusCode::CONFLICT, &Error { error: &error })
+}
+
+/// The schemas of these bodies, for the API's document.
+#[cfg(feature = "openapi")]
+pub(in crate::contract) fn describe(generator: &mut schemars::SchemaGenerator) {
+    use crate::contract::schemas::add;
+    add::<Message>(generator);
+    add::<Error<'_>>(generator);
 }
 
 #[cfg(test)]
