@@ -296,6 +296,23 @@ impl Table {
         }
     }
 
+    /// A page of all items (strongly consistent), and where the next one begins.
+    pub(super) async fn scan_page(
+        &self,
+        start: Option<Item>,
+    ) -> Result<(Vec<Item>, Option<Item>), StoreError> {
+        let answer = self
+            .client
+            .scan()
+            .table_name(&*self.name)
+            .consistent_read(true)
+            .set_exclusive_start_key(start)
+            .send()
+            .await
+            .map_err(failed("Scan"))?;
+        Ok((answer.items.unwrap_or_default(), answer.last_evaluated_key.filter(|key| !key.is_empty())))
+    }
+
     /// All items of a partition whose sort keys begin so, in order, all pages, strongly consistent. An empty
     /// beginning is that of all.
     pub(super) async fn query<T: DeserializeOwned>(
