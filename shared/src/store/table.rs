@@ -213,8 +213,10 @@ impl Table {
     pub(super) async fn get_many<T: DeserializeOwned>(&self, keys: &[Key]) -> Result<Vec<T>, StoreError> {
         let mut rows = Vec::with_capacity(keys.len());
         let mut asked: Vec<Item> = keys.iter().map(Key::attributes).collect();
+        let mut in_vain = 0;
         while !asked.is_empty() {
             let rest = asked.split_off(asked.len().min(BATCH));
+            let sent = asked.len();
             let keys =
                 KeysAndAttributes::builder().set_keys(Some(asked)).consistent_read(true).build().map_err(
                     |error| StoreError::Unavailable { operation: "BatchGetItem", reason: error.to_string() },
@@ -236,6 +238,11 @@ impl Table {
                 .into_values()
                 .flat_map(|keys| keys.keys)
                 .collect();
+            if asked.len() == sent {
+                batches::pause("BatchGetItem", "the keys stay unprocessed", &mut in_vain).await?;
+            } else {
+                in_vain = 0;
+            }
             asked.extend(rest);
         }
         Ok(rows)
