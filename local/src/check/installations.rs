@@ -114,9 +114,12 @@ fn check_row(items: &Items<'_>, report: &mut Report, item: &StoredItem, row: &Ma
     }
 }
 
+/// A part of a list of repositories: its number, its item, and what is in it.
+type Part<'a> = (u32, &'a StoredItem, &'a [u8]);
+
 /// The list that the installation points to is whole; beside it stands only what is being written.
 fn check_repositories(items: &Items<'_>, report: &mut Report, item: &StoredItem, known: &KnownInstallation) {
-    let mut lists: BTreeMap<i64, Vec<(u32, &StoredItem, &[u8])>> = BTreeMap::new();
+    let mut lists: BTreeMap<i64, Vec<Part<'_>>> = BTreeMap::new();
     for (chunk, stored) in items.partition(&item.pk) {
         let Stored::Repositories(bytes) = stored else { continue };
         match numbers(&chunk.sk) {
