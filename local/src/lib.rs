@@ -2,6 +2,7 @@
 //! Nothing here is deployed; the handlers that it mounts are.
 
 pub mod aws;
+pub mod check;
 pub mod data_folder;
 pub mod demo_user;
 pub mod gateway;

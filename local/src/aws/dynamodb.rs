@@ -109,6 +109,17 @@ impl DynamoDb {
         self.database.sweep_ttl().map(drop).map_err(|error| in_table(error.to_string()))
     }
 
+    /// Makes the table anew, without the items that it holds.
+    ///
+    /// # Errors
+    /// [`DynamoDbError::Table`] when the database refuses it.
+    pub fn empty_table(&self, name: &str, definition: &TableDefinition) -> Result<(), DynamoDbError> {
+        let in_table = |problem: String| DynamoDbError::Table { table: name.to_owned(), problem };
+        let delete = request(json!({"TableName": name})).map_err(in_table)?;
+        self.database.delete_table(delete).map_err(|error| in_table(error.to_string()))?;
+        self.make(name, definition).map_err(in_table)
+    }
+
     fn make(&self, name: &str, definition: &TableDefinition) -> Result<(), String> {
         let create = request(definition.create_request(name))?;
         self.database.create_table(create).map_err(|error| error.to_string())?;

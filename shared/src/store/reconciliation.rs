@@ -69,14 +69,14 @@ impl Redelivery {
 
 #[derive(Serialize, Deserialize)]
 pub(super) struct Held {
-    holder: String,
-    held_until: i64,
+    pub(super) holder: String,
+    pub(super) held_until: i64,
 }
 
 #[derive(Serialize, Deserialize)]
 pub(super) struct SweptPage {
     ids: Vec<u64>,
-    expires_at: i64,
+    pub(super) expires_at: i64,
 }
 
 fn state_key() -> Key {
