@@ -7,6 +7,9 @@ pub mod config;
 pub mod contract;
 pub mod failure;
 pub mod flights;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod github_app;
 mod hex;
 pub mod identity;

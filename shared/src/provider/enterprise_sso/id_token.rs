@@ -58,7 +58,7 @@ impl EnterpriseSso {
     }
 }
 
-fn identity(
+pub(super) fn identity(
     claims: &Claims,
     client: &SsoClient,
     expected: &Expected<'_>,
