@@ -8,6 +8,9 @@ mod constant_time;
 pub mod contract;
 pub mod failure;
 pub mod flights;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod github_app;
 mod hex;
 pub mod identity;

@@ -176,6 +176,7 @@ pub(in crate::contract) fn describe(generator: &mut schemars::SchemaGenerator) {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use secrecy::ExposeSecret;
 
     use super::*;
@@ -247,5 +248,23 @@ mod tests {
             .map(|answer| format!("{} {}", answer.status(), String::from_utf8_lossy(answer.body().as_ref())))
             .collect();
         insta::assert_snapshot!(answers.join("\n"));
+    }
+
+    proptest! {
+        #[test]
+        fn a_given_token_is_read_back_without_the_blanks_around_it(
+            token in "[ ]{0,2}[!-~]{1,40}[ ]{0,2}",
+            host in proptest::option::of("[a-z.:0-9]{1,20}"),
+        ) {
+            let given = read(&json!({"provider_tokens": {"gitlab": {"token": token, "host": host}}})).unwrap();
+            prop_assert_eq!(given.len(), 1);
+            prop_assert_eq!(given[0].token.as_ref().map(ExposeSecret::expose_secret), Some(token.trim()));
+            prop_assert_eq!(&given[0].host, &host);
+        }
+
+        #[test]
+        fn no_body_makes_the_reader_panic(text in r#"(\{"provider_tokens":)?[\[\]{}":,a-z0-9 ]{0,40}|.*"#) {
+            let _ = given_tokens(JSON, text.as_bytes());
+        }
     }
 }

@@ -59,7 +59,7 @@ impl EnterpriseSso {
     }
 }
 
-fn identity(
+pub(super) fn identity(
     claims: &Claims,
     client: &SsoClient,
     expected: &Expected<'_>,

@@ -6,6 +6,9 @@ mod claims;
 mod client;
 mod discovery;
 mod error;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod id_token;
 mod kept;
 mod keys;

@@ -136,7 +136,7 @@ impl EnterpriseSso {
         self.read_grant(&answer, invalid_grant)
     }
 
-    fn read_grant(
+    pub(super) fn read_grant(
         &self,
         answer: &Answer,
         invalid_grant: OauthError,

@@ -2,6 +2,9 @@
 //! Calls signed as the App are `github_app`'s; tokens are obtained in `oauth`.
 
 pub mod entity_tag;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod installations;
 mod oauth;
 mod pages;

@@ -1,0 +1,61 @@
+//! The secrets as Secrets Manager gives them: the App's, the ring of token keys, our OAuth clients.
+//! What is sealed with a ring opens with it; that is tried too.
+
+use secrecy::{ExposeSecret, SecretString};
+use shared::github_app::AppCredentials;
+use shared::identity::oauth_clients::OauthClients;
+use shared::identity::sealing::{Aad, KeyRing};
+use shared::provider::ProviderType;
+use shared::secrets::FromSecret;
+
+/// What is taken can be used; what is refused is told in one line that repeats no value.
+pub fn run(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    match AppCredentials::from_secret(text) {
+        Ok(app) => {
+            assert!(app.app_id > 0 && !app.client_id.is_empty());
+            assert!(!app.private_keys().is_empty() && !app.webhook_secrets().is_empty());
+            assert!(app.webhook_secrets().iter().all(|secret| !secret.expose_secret().trim().is_empty()));
+        }
+        Err(problem) => told(&problem, text),
+    }
+    match KeyRing::from_secret(text) {
+        Ok(ring) => {
+            let aad = |version| Aad {
+                table: "table",
+                user: "usr_1",
+                provider: ProviderType::Github,
+                kind: "access",
+                version,
+            };
+            let sealed = ring.seal(&aad(1), &SecretString::from("token")).expect("sealed");
+            assert_eq!(ring.open(&aad(1), &sealed).expect("opened").expose_secret(), "token");
+            assert!(ring.open(&aad(2), &sealed).is_err());
+            assert!(!ring.is_outdated(&sealed.key_id));
+        }
+        Err(problem) => told(&problem, text),
+    }
+    match OauthClients::from_secret(text) {
+        Ok(clients) => {
+            for client in clients.gitlab.iter().chain(&clients.bitbucket) {
+                assert!(client.client_id.bytes().all(|byte| byte.is_ascii_graphic()));
+            }
+            if let Some(sso) = &clients.enterprise_sso {
+                let issuer = sso.issuer.url();
+                assert!(issuer.query().is_none() && issuer.username().is_empty());
+                assert!(sso.broker.values().all(|alias| !alias.contains('/') && alias != ".."));
+            }
+        }
+        Err(problem) => told(&problem, text),
+    }
+}
+
+/// No value of the secret is repeated: of its longer texts none stands in the problem.
+fn told(problem: &str, secret: &str) {
+    assert!(problem.len() < 1000, "{problem}");
+    let Ok(serde_json::Value::Object(fields)) = serde_json::from_str(secret) else { return };
+    for value in fields.values().filter_map(serde_json::Value::as_str) {
+        // Shorter ones may be words of ours.
+        assert!(value.len() < 24 || !problem.contains(value), "{value:?} is repeated in {problem:?}");
+    }
+}
