@@ -38,7 +38,6 @@ def compare(gateway, watch, ready):
         ("/auth/session", session),
         ("/openapi.json", {}),
         ("/docs", {}),
-        ("/docs/swagger-ui-5.32.6.css", {"Accept-Encoding": "gzip"}),
         ("/auth/github/login", {}),
         ("/auth/github/callback?code=1&state=2", {}),
         ("/auth/github/setup?installation_id=1", session),
