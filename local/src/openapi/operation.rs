@@ -111,12 +111,15 @@ impl Answer {
     }
 }
 
+/// By media type: the schemas that a body may have, and examples by name.
+type Forms = BTreeMap<String, (Vec<Value>, Vec<(String, Value)>)>;
+
 /// What one status may mean, put together.
 #[derive(Default)]
 struct Merged {
     descriptions: Vec<String>,
     headers: Vec<String>,
-    content: BTreeMap<String, (Vec<Value>, Vec<(String, Value)>)>,
+    content: Forms,
     links: Value,
     location: Option<&'static str>,
 }

@@ -54,8 +54,7 @@ fn told(happening: impl FnOnce()) -> Vec<String> {
         into.lock().unwrap().push(format!("{whence} | {reason} | {}", finder::redacted(text)));
     });
     tracing::subscriber::with_default(tracing_subscriber::registry().with(listener), happening);
-    let told = told.lock().unwrap().clone();
-    told
+    told.lock().unwrap().clone()
 }
 
 #[derive(Debug, thiserror::Error)]

@@ -17,8 +17,8 @@ pub fn repositories<R: Listed>(
     page: u32,
     clock: &Clock,
 ) -> Result<(Vec<R>, u64, u32), ProviderError> {
-    let read: Page = read_json(answer, clock)?;
-    Ok((read.listed(), read.total_count, super::further(answer.header("link"), page)))
+    let read = Page::read(answer, clock)?;
+    Ok((read.repositories, read.total_count, super::further(answer.header("link"), page)))
 }
 
 /// The list of installations of an answer.
