@@ -20,7 +20,7 @@ use crate::load::Load;
 use crate::service::Place;
 
 /// The longest that there is load before a kill, in milliseconds.
-const LONGEST_ROUND: u64 = 2_500;
+const LONGEST_ROUND: u64 = 1_500;
 
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().and_then(|text| text.parse().ok())
@@ -57,6 +57,9 @@ async fn what_was_acknowledged_outlives_every_kill() {
         service = place.start().await;
         let last = round + 1 == kills;
         look::at_everything(&place, &client, &load, &ledger, (!last).then_some(round)).await;
+        if (round + 1) % 25 == 0 {
+            println!("{} kills; {}", round + 1, ledger.counts());
+        }
     }
     println!("{}", ledger.counts());
 }
