@@ -42,7 +42,7 @@ pub fn given_tokens(content_type: Option<&str>, body: &[u8]) -> Result<Vec<Given
         Some(Value::Object(tokens)) => tokens,
         Some(other) => {
             let text = "Input should be a valid dictionary";
-            return Err(Failure::Invalid(vec![problem("dict_type", &[FIELD], text, other)]));
+            return Err(Failure::Invalid(vec![problem("dict_type", &[FIELD], text, &without_texts(other))]));
         }
     };
     let (mut given, mut problems) = (Vec::new(), Vec::new());
@@ -105,8 +105,17 @@ fn text(
 fn not_an_object(location: &[&str], input: &Value) -> FieldProblem {
     let text = "Input should be a valid dictionary or object to extract fields from";
     // It may be a token that was given without its field.
-    let shown = if location.is_empty() { input.clone() } else { Value::from("**********") };
+    let shown = if location.is_empty() { without_texts(input) } else { Value::from("**********") };
     problem("model_attributes_type", location, text, &shown)
+}
+
+/// What is shown of a value that stands where tokens are expected: a text or a list may hold one.
+fn without_texts(input: &Value) -> Value {
+    match input {
+        Value::Array(items) if items.is_empty() => input.clone(),
+        Value::String(_) | Value::Array(_) | Value::Object(_) => Value::from("**********"),
+        Value::Null | Value::Bool(_) | Value::Number(_) => input.clone(),
+    }
 }
 
 fn problem(kind: &'static str, location: &[&str], message: &str, input: &Value) -> FieldProblem {
@@ -232,6 +241,24 @@ mod tests {
         insta::assert_snapshot!(all);
         let none = given_tokens(JSON, b"").unwrap_err();
         insta::assert_snapshot!(wire(&Family::OpenHands.failure(&none)));
+    }
+
+    #[test]
+    fn a_token_in_the_wrong_place_is_not_repeated_either() {
+        let text = |failure: Failure| wire(&Family::OpenHands.failure(&failure));
+        for body in [
+            json!("ghp_secret"),
+            json!(["ghp_secret"]),
+            json!({"provider_tokens": "ghp_secret"}),
+            json!({"provider_tokens": [{"token": "ghp_secret"}]}),
+        ] {
+            let told = text(read(&body).unwrap_err());
+            assert!(told.starts_with("422") && !told.contains("ghp_secret"), "{told}");
+        }
+        // Of another type than JSON, the body is one text.
+        let body = br#"{"provider_tokens": {"github": {"token": "ghp_secret"}}}"#;
+        let told = text(given_tokens(Some("text/plain"), body).unwrap_err());
+        assert!(told.starts_with("422") && !told.contains("ghp_secret"), "{told}");
     }
 
     #[test]
