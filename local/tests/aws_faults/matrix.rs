@@ -24,9 +24,9 @@ const AT_WORK: usize = 8;
 const ANOTHERS_WORD: [(&str, &str); 2] =
     [("webhook: revoked", "PutItem DELIVERY"), ("webhook: revoked", "DeleteItem USER/TOKEN#github")];
 /// By default one in so many of the failures that the document tells of is tried.
-const SAMPLE: usize = 5;
+const SAMPLE: usize = 16;
 /// And of the slow ones and those that nobody sees.
-const SAMPLE_OF_SAME: usize = 61;
+const SAMPLE_OF_SAME: usize = 151;
 /// How many failures of one flow a bench tries before another bench may go on.
 const PORTION: usize = 16;
 const SLOW_PORTION: usize = 2;
