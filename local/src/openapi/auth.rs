@@ -40,7 +40,8 @@ fn login() -> Operation {
         tag: TAG,
         summary: "Start a sign-in",
         description: "Leads the browser to the host's authorize page, bound to this browser by a cookie, for ten \
-                      minutes. Who is signed in already links the account to the same user.",
+                      minutes. Who is signed in already links the account to the same user, and is asked first unless a page \
+                      of this origin has led there.",
         callers: Callers::Browser,
         parameters: vec![
             provider(),
@@ -49,10 +50,16 @@ fn login() -> Operation {
                 "A path on this site to go to afterwards.",
                 &json!({ "type": "string", "maxLength": 2048, "pattern": "^/([^/\\\\].*)?$", "default": "/auth/session" }),
             ),
+            in_query(
+                "confirmation",
+                "What the page that asks before an account is linked sends back.",
+                &text(),
+            ),
         ],
         body: None,
         family: Family::Auth,
         answers: vec![
+            page(200, "Whoever is signed in is asked whether the account is to be linked."),
             Answer::new(302, "To the host.").location("The host's authorize page.").headers(&["Set-Cookie"]),
             page(400, "`return_to` leads elsewhere."),
             page(404, "There is no such provider, or it is not set up on this server."),

@@ -77,8 +77,10 @@ impl Client {
         session: Option<&str>,
     ) -> Result<Option<String>, Dead> {
         let session = session.map(|cookie| format!("neptun-session={cookie}; ")).unwrap_or_default();
+        // As from a page of the service's own, where linking is not asked about first.
         let started = self.request(Method::GET, &format!("/auth/{provider}/login"));
-        let started = send(started.header("Cookie", &session)).await?;
+        let started = started.header("Cookie", &session).header("Sec-Fetch-Site", "same-origin");
+        let started = send(started).await?;
         let Some(authorize) = started.location else { panic!("no sign-in begins: {started:?}") };
         let (page, query) = authorize.split_once('?').unwrap();
         let form =

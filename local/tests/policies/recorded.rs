@@ -121,7 +121,7 @@ fn shown(answer: &Value) -> Value {
     let text = [
         (r"usr_[0-9A-HJKMNP-TV-Z]{26}".to_owned(), "usr_01ARZ3NDEKTSV4RRFFQ69G5FAV"),
         (r"key_[0-9A-HJKMNP-TV-Z]{26}".to_owned(), "key_01ARZ3NDEKTSV4RRFFQ69G5FAV"),
-        (r"gik_[0-9A-Za-z_-]{43}".to_owned(), "gik_xHtU2cVYk1mX0rJvN7ePzQd5bW9sLfGaToR3iEyC8hM"),
+        (r"gik_[0-9A-Za-z_-]{43}".to_owned(), "gik_xHtU..."),
         (r#""gik_[0-9A-Za-z_-]{4}""#.to_owned(), r#""gik_xHtU""#),
         (r"localhost:[0-9]+".to_owned(), "localhost:3001"),
         (format!(r"({today}|{yesterday})T[0-9:]+Z"), "2026-01-01T10:00:00Z"),
