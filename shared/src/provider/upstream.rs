@@ -22,6 +22,8 @@ const CONNECT: Duration = Duration::from_secs(3);
 const CALL: Duration = Duration::from_secs(10);
 /// The largest body that is read from a host. A page of 100 repositories is about 0.6 MB.
 const MAX_BODY: usize = 16 * 1024 * 1024;
+/// What is made room for at once where the host announces as much: a large page, and no more on a host's word.
+const PAGE: usize = 1024 * 1024;
 /// How often a failed call is tried again (DESIGN 5).
 const RETRIES: usize = 2;
 /// Same-origin redirects that are followed; GitHub answers with them after renames.
@@ -311,7 +313,8 @@ impl Upstream {
             return Err(failed(ProviderError::BadResponse { status: StatusCode::FOUND.as_u16() }, false));
         }
         let status = response.status();
-        let mut body = BytesMut::new();
+        let announced = response.content_length().and_then(|length| usize::try_from(length).ok());
+        let mut body = BytesMut::with_capacity(announced.unwrap_or_default().min(PAGE));
         while let Some(chunk) = response.chunk().await.map_err(|error| send_failed(&error, &mut under_way))? {
             if body.len() + chunk.len() > MAX_BODY {
                 tracing::warn!(provider = provider.as_str(), "a host's body is over the limit");
