@@ -9,6 +9,8 @@ use flate2::write::GzEncoder;
 
 /// What an item may hold of packed text: DynamoDB's items hold 400 kB in all.
 const LARGEST: usize = 350 * 1024;
+/// The first level at which repositories take a sixth less than at level 1, and so a write unit less a page.
+const ITEM_LEVEL: Compression = Compression::new(3);
 /// What unpacks to more was not packed here: no more is read from a host.
 const LARGEST_UNPACKED: u64 = 16 * 1024 * 1024;
 
@@ -21,7 +23,7 @@ pub(crate) fn gzip(text: &[u8], level: Compression) -> Option<Vec<u8>> {
 
 /// The text for an item; `None` where it does not get small enough for one.
 pub(crate) fn packed(text: &[u8]) -> Option<Vec<u8>> {
-    gzip(text, Compression::fast()).filter(|packed| packed.len() <= LARGEST)
+    gzip(text, ITEM_LEVEL).filter(|packed| packed.len() <= LARGEST)
 }
 
 /// The text of an item again; `None` for what was not packed so.

@@ -2,6 +2,7 @@
 //! That no history of changes leads it astray is the business of the tests in `listings`.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use futures::future::join_all;
 use http::StatusCode;
@@ -355,7 +356,7 @@ async fn an_installation_that_is_refused_for_good_is_asked_for_once_in_each_list
 
 #[tokio::test]
 async fn pages_are_written_while_others_are_still_fetched() {
-    let setup = Setup { latency: std::time::Duration::from_millis(10), ..Setup::default() };
+    let setup = Setup { latency: Duration::from_millis(10), ..Setup::default() };
     let running = setup.setting("UPSTREAM_CONCURRENCY", "1").start().await;
     let user = running.sign_in("forty-installations").await;
     let hook = running.stack.dynamodb.hook().clone();
@@ -366,6 +367,31 @@ async fn pages_are_written_while_others_are_still_fetched() {
         .before_call(41, move |_| told.send(hook.calls("BatchWriteItem")).expect("it is waited for"));
     assert_eq!(list(&running, &user).await.names().len(), 1_200);
     assert_eq!(written.recv(), Ok(1), "25 of the 41 pages, before the last was asked for");
+}
+
+#[tokio::test]
+async fn a_first_listing_asks_what_the_mapping_knows_before_the_host_has_listed_it() {
+    let running = start().await;
+    let user = running.sign_in("octocat").await;
+    running.github().fail(Fault::get("/user/installations", FaultKind::Stall(Duration::from_secs(1))));
+    running.github().clear_calls();
+    assert_eq!(list(&running, &user).await.names().len(), 9);
+    // In the order in which they were answered.
+    let calls = running.github().calls();
+    assert_eq!(calls.len(), 4);
+    assert_eq!(calls[3].path, "/user/installations", "{calls:?}");
+}
+
+#[tokio::test]
+async fn what_only_the_mapping_knows_is_not_shown_and_not_missed() {
+    let running = start().await;
+    let user = running.sign_in("octocat").await;
+    let id = running.installation("octo-org");
+    running.github().world(|world| world.uninstall(id));
+    assert!(!running.github().take_undelivered().is_empty(), "nobody tells us");
+    let listing = list(&running, &user).await;
+    assert_eq!(listing.header("x-partial-result"), None);
+    assert!(!listing.names().is_empty() && listing.names().iter().all(|name| !name.starts_with("octo-org/")));
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::linked_token::LinkedToken;
 use crate::provider::CallError;
 use crate::provider::github::Github;
-use crate::provider::remembered::{Extent, PageId, PageMemory, RememberedPage};
+use crate::provider::remembered::{Extent, ListOf, PageId, PageMemory, RememberedPage};
 use crate::store::{KeptPage, PAGES_AT_ONCE, StoreError, Table, TokenSlot, UserId};
 
 /// A page is forgotten after a day (DESIGN 5), so that nothing stays that nobody asks for any more.
@@ -26,6 +26,7 @@ pub(super) struct TokenPages {
     deadline: Instant,
     predicts: bool,
     recalled: Mutex<Vec<RememberedPage>>,
+    expected: Vec<u64>,
     writing: Mutex<Writing>,
 }
 
@@ -56,6 +57,14 @@ impl TokenPages {
         }
         let now = service.clock.unix();
         kept.retain(|page| page.expires_at > now && page.host == host);
+        let no_repositories = kept.iter().all(|kept| kept.page.id.list == ListOf::Installations);
+        // The mapping tells of our App's installations, at its own host; a brokered token may be another App's.
+        let ours = !slot.brokered && host.is_none();
+        let expected = if extent == Extent::Everything && no_repositories && ours {
+            expected(&service.table, user).await
+        } else {
+            Vec::new()
+        };
         let memory = Self {
             table: service.table.clone(),
             user: user.clone(),
@@ -65,6 +74,7 @@ impl TokenPages {
             deadline: token.deadline(),
             predicts: service.config.upstream.predict_etags,
             recalled: Mutex::new(kept.into_iter().map(|kept| kept.page).collect()),
+            expected,
             writing: Mutex::default(),
         };
         Ok((github, memory))
@@ -95,6 +105,16 @@ impl TokenPages {
     }
 }
 
+/// The user's installations as the mapping has them, so that the first listing need not wait for the host's list.
+async fn expected(table: &Table, user: &UserId) -> Vec<u64> {
+    let rows = table.mapping_of(user).await.unwrap_or_else(|error| {
+        tracing::warn!(%error, "no installation was expected");
+        Vec::new()
+    });
+    let active = rows.iter().filter(|row| row.facts.suspended_at.is_none());
+    active.map(|row| row.installation_id).collect()
+}
+
 impl PageMemory for TokenPages {
     fn predicts(&self) -> bool {
         self.predicts
@@ -102,6 +122,10 @@ impl PageMemory for TokenPages {
 
     fn recall(&self) -> Vec<RememberedPage> {
         std::mem::take(&mut *self.recalled.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn expected(&self) -> Vec<u64> {
+        self.expected.clone()
     }
 
     fn keep(&self, page: RememberedPage) {

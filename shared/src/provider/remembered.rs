@@ -89,6 +89,10 @@ pub trait PageMemory: Send + Sync {
     /// All that is remembered: of the installations alone, or of everything, as it was opened.
     fn recall(&self) -> Vec<RememberedPage>;
 
+    /// Installations that the user probably reaches, where no repositories are remembered: their first pages are asked
+    /// for beside the list of installations. What that list does not name is not shown, whatever its pages say.
+    fn expected(&self) -> Vec<u64>;
+
     /// Remembers a page in place of what was remembered of it. It is written while others are still being fetched.
     fn keep(&self, page: RememberedPage);
 
@@ -118,6 +122,10 @@ impl PageMemory for NoMemory {
     }
 
     fn recall(&self) -> Vec<RememberedPage> {
+        Vec::new()
+    }
+
+    fn expected(&self) -> Vec<u64> {
         Vec::new()
     }
 

@@ -1,5 +1,6 @@
 //! All that a user reaches through the App's installations, in one round trip where it is known from before: the list
-//! of installations and every known page are asked for at once, each with its ETag (DESIGN 5).
+//! of installations and every known page are asked for at once, each with its ETag (DESIGN 5). Who comes for the first
+//! time waits for one less than the lists need one after the other, because the mapping tells which installations to ask.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::pin::pin;
@@ -93,14 +94,14 @@ impl Github {
         let ids: Vec<PageId> = remembered.iter().map(|page| page.id).collect();
         let known = KnownListing::of(remembered);
         let asking = Asking { github: self, source, memory, budget };
-        let mut pass = asking.pass(&known).await?;
+        let mut pass = asking.pass(&known, &memory.expected()).await?;
         // Who comes for the first time is not asked to wait for a second look where nothing speaks against the first.
         let first_time = known.repositories.is_empty();
         for _ in 0..CONFIRMATIONS {
             if !pass.contradicted && (pass.settled || first_time) {
                 break;
             }
-            match asking.pass(&pass.known()).await {
+            match asking.pass(&pass.known(), &[]).await {
                 Ok(again) if again.is_as_complete_as(&pass) => pass = again,
                 // A second look that fails takes nothing away from the first.
                 _ => break,
@@ -140,15 +141,16 @@ impl KnownListing {
 }
 
 impl<T: TokenSource, M: PageMemory> Asking<'_, T, M> {
-    /// The list and all that is known of at once; what the list brings besides, after that.
-    async fn pass(&self, known: &KnownListing) -> Result<Pass, CallError> {
+    /// The list and all that is known of or expected at once; what the list brings besides, after that.
+    async fn pass(&self, known: &KnownListing, expected: &[u64]) -> Result<Pass, CallError> {
         let nothing = KnownPages::new();
         let of = |id: u64| {
             let pages = known.repositories.get(&id).unwrap_or(&nothing);
             async move { (id, self.walk(ListOf::Repositories(id), pages).await) }
         };
         let mut walking = pin!(self.walk(ListOf::Installations, &known.installations));
-        let mut running: FuturesUnordered<_> = known.repositories.keys().copied().map(of).collect();
+        let begun: BTreeSet<u64> = known.repositories.keys().chain(expected).copied().collect();
+        let mut running: FuturesUnordered<_> = begun.iter().copied().map(of).collect();
         let mut list: Option<(Walked<Installation>, Vec<u64>)> = None;
         let mut repositories = BTreeMap::new();
         let mut waited_for = BTreeSet::new();
@@ -165,7 +167,7 @@ impl<T: TokenSource, M: PageMemory> Asking<'_, T, M> {
                         if !repositories.contains_key(id) {
                             waited_for.insert(*id);
                         }
-                        if !known.repositories.contains_key(id) {
+                        if !begun.contains(id) {
                             running.push(of(*id));
                         }
                     }
@@ -176,7 +178,7 @@ impl<T: TokenSource, M: PageMemory> Asking<'_, T, M> {
                     repositories.insert(id, walked);
                 }
             }
-            // What is known and not in the list any more is not waited for.
+            // What was known or expected and is not in the list is not waited for.
             if let Some((list, reachable)) = list.take_if(|_| waited_for.is_empty()) {
                 return Pass::new(list, reachable, repositories, known);
             }

@@ -54,7 +54,9 @@ impl<R: Listed> Page<R> {
     /// by item only where one is not.
     pub(super) fn read(answer: &Answer, clock: &Clock) -> Result<Self, ProviderError> {
         if answer.status == StatusCode::OK
-            && let Ok(body) = serde_json::from_slice::<Body<Fields<'_>>>(&answer.body)
+            // As text at once, since it would be looked at piece by piece otherwise.
+            && let Ok(text) = std::str::from_utf8(&answer.body)
+            && let Ok(body) = serde_json::from_str::<Body<Fields<'_>>>(text)
         {
             return Ok(Self::new(body.total_count, body.repositories.iter().map(R::of)));
         }
