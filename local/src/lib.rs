@@ -4,6 +4,7 @@
 pub mod aws;
 pub mod data_folder;
 pub mod demo_user;
+pub mod front;
 pub mod gateway;
 pub mod handlers;
 pub mod other_hosts;
