@@ -36,6 +36,8 @@ def compare(gateway, watch, ready):
         ("/api/keys", key),
         ("/api/keys", {}),
         ("/auth/session", session),
+        ("/openapi.json", {}),
+        ("/docs", {}),
         ("/auth/github/login", {}),
         ("/auth/github/callback?code=1&state=2", {}),
         ("/auth/github/setup?installation_id=1", session),

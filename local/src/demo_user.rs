@@ -160,8 +160,10 @@ pub async fn link(
 ) -> Result<DemoUser, DemoUserError> {
     let client = client()?;
     let session = session_header(stack, &user.session_cookie);
+    let route = format!("{}/auth/{provider}/login", stack.url);
+    // As from a page of the service's own, which need not ask whether the account is to be linked.
     let started =
-        client.get(format!("{}/auth/{provider}/login", stack.url)).header(COOKIE, &session).send().await?;
+        client.get(route).header(COOKIE, &session).header("sec-fetch-site", "same-origin").send().await?;
     let (Some(authorize), Some(binding)) = (location(&started), cookie(&started, "sign-in-")) else {
         return Err(unexpected("GET /auth/{provider}/login", started).await);
     };

@@ -2,11 +2,13 @@
 //! Nothing here is deployed; the handlers that it mounts are.
 
 pub mod aws;
+pub mod check;
 pub mod data_folder;
 pub mod demo_user;
 pub mod front;
 pub mod gateway;
 pub mod handlers;
+pub mod openapi;
 pub mod other_hosts;
 pub mod running_service;
 pub mod sandbox_bitbucket;

@@ -5,18 +5,24 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Parser;
+use local::check::{self, Report};
 use local::data_folder::{self, DataFolder, DataFolderError, DemoUser, FunctionSettings, Ready};
 use local::demo_user::{self, DemoUserError};
 use local::running_service::{self, RunningServiceError};
 use local::sandbox_github::demo_world;
 use local::stack::{GithubChoice, Options, Stack, StackError};
 use shared::clock::Clock;
+use shared::config::{Aws, ConfigError};
 use shared::github_app::AppCredentials;
+use shared::provider::upstream::{ClientError, http_client};
 use shared::runtime::Scheduled;
 use shared::secrets::FromSecret;
+use shared::service::Service;
+use shared::store::{StoreError, Table};
 use tracing_subscriber::filter::LevelFilter;
 
 /// What the function has in `template.yaml`.
@@ -60,6 +66,17 @@ enum Command {
         #[arg(long, value_name = "DIR", default_value = data_folder::DEFAULT)]
         data: PathBuf,
     },
+    /// Look whether everything that must hold in the table holds: reads all of it, writes nothing, prints how many
+    /// items there are of each kind, and each violation in a line; ends with 1 if there is one
+    Check {
+        /// The data folder of the service that runs
+        #[arg(long, value_name = "DIR", default_value = data_folder::DEFAULT)]
+        data: PathBuf,
+        /// A table at AWS instead, which AWS_REGION, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN
+        /// give access to (dynamodb:Scan); AWS_ENDPOINT_URL_DYNAMODB names another endpoint
+        #[arg(long, value_name = "NAME", conflicts_with = "data")]
+        table: Option<String>,
+    },
 }
 
 /// Why nothing runs, in one line.
@@ -75,6 +92,14 @@ enum RunError {
     GithubApp { file: PathBuf, problem: String },
     #[error(transparent)]
     RunningService(#[from] RunningServiceError),
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    #[error("the table cannot be looked at: {0}")]
+    Store(#[from] StoreError),
+    #[error("{0} of what must hold in the table does not hold")]
+    Violations(usize),
     #[error("LOG_LEVEL is {0:?}; expected off, error, warn, info, debug or trace")]
     LogLevel(String),
     #[error("{0}")]
@@ -94,8 +119,10 @@ async fn main() -> ExitCode {
 
 async fn run(arguments: Arguments) -> Result<(), RunError> {
     log_to_stderr()?;
-    if let Some(Command::Reconcile { full, data }) = arguments.command {
-        return reconcile_once(&data, full).await;
+    match arguments.command {
+        Some(Command::Reconcile { full, data }) => return reconcile_once(&data, full).await,
+        Some(Command::Check { data, table }) => return check_once(&data, table.as_deref()).await,
+        None => {}
     }
     let github = match &arguments.github_app {
         None => GithubChoice::Sandbox(Box::new(demo_world())),
@@ -150,6 +177,27 @@ async fn reconcile_once(data: &Path, full: bool) -> Result<(), RunError> {
     // A closed pipe is no failure of the run.
     let _ = writeln!(std::io::stdout(), "{text}");
     Ok(())
+}
+
+/// A look at the table of the service that runs, or at one that AWS's variables give access to.
+async fn check_once(data: &Path, name: Option<&str>) -> Result<(), RunError> {
+    let clock = Clock::system();
+    let report: Report = match name {
+        None => {
+            let look = |service: Arc<Service>| async move {
+                Ok(check::table(&service.table, &service.clock, check::PAUSE).await?)
+            };
+            running_service::with_service(data, look).await?
+        }
+        Some(name) => {
+            let aws = Aws::from_lookup(|name| std::env::var(name).ok())?;
+            let (dynamodb, _) = shared::aws::clients(&aws, http_client(&[])?);
+            check::table(&Table::new(dynamodb, name), &clock, check::PAUSE).await?
+        }
+    };
+    // A closed pipe is no failure of the look.
+    let _ = write!(std::io::stdout(), "{report}");
+    if report.is_clean() { Ok(()) } else { Err(RunError::Violations(report.violations.len())) }
 }
 
 /// `LOG_LEVEL`, warnings and errors unless it says otherwise; to standard error, for people.

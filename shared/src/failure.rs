@@ -78,6 +78,7 @@ pub struct FieldProblem {
 
 /// A step of a [`FieldProblem`]'s location.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(inline))]
 #[serde(untagged)]
 pub enum Location {
     /// A part of the request or a field's name.

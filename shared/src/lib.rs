@@ -4,9 +4,13 @@
 pub mod aws;
 pub mod clock;
 pub mod config;
+mod constant_time;
 pub mod contract;
 pub mod failure;
 pub mod flights;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod github_app;
 mod hex;
 pub mod identity;

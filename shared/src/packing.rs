@@ -33,6 +33,8 @@ pub(crate) fn unpacked(packed: &[u8]) -> Option<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -58,5 +60,24 @@ mod tests {
     fn a_bomb_is_not_unpacked() {
         let bomb = packed(&vec![0; usize::try_from(LARGEST_UNPACKED).unwrap() + 1]).unwrap();
         assert_eq!(unpacked(&bomb), None);
+    }
+
+    proptest! {
+        #[test]
+        fn every_text_comes_back_and_a_cut_one_does_not(
+            text in proptest::collection::vec(any::<u8>(), 0..3000),
+            cut in any::<proptest::sample::Index>(),
+        ) {
+            let small = packed(&text).unwrap();
+            let cut = cut.index(small.len());
+            prop_assert_eq!(unpacked(&small[..cut]), None);
+            prop_assert_eq!(unpacked(&small), Some(text));
+        }
+
+        #[test]
+        fn no_bytes_make_the_reader_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200), gzip in any::<bool>()) {
+            let head: &[u8] = if gzip { &[0x1f, 0x8b, 8, 0] } else { &[] };
+            let _ = unpacked(&[head, &bytes].concat());
+        }
     }
 }

@@ -13,6 +13,7 @@ use secrecy::{ExposeSecret, SecretString};
 pub use source::SecretSource;
 
 use crate::clock::Clock;
+use crate::constant_time::same;
 
 /// How long a value is used before it is read again (DESIGN 7).
 const FRESH_SECONDS: i64 = 300;
@@ -144,7 +145,7 @@ impl State {
                 self.valid_until = now + FRESH_SECONDS;
                 // An unchanged value keeps its identity, so that what was parsed from it stays valid.
                 let unchanged =
-                    self.value.take().filter(|value| value.expose_secret() == text.expose_secret());
+                    self.value.take().filter(|value| same(value.expose_secret(), text.expose_secret()));
                 Ok(self.value.insert(unchanged.unwrap_or_else(|| Arc::new(text))).clone())
             }
             Err(error) => {

@@ -105,9 +105,33 @@ impl Service {
     pub fn with_metrics(config: Config, clock: Clock, metrics: Metrics) -> Result<Arc<Self>, ClientError> {
         let http = http_client(&config.upstream.extra_ca)?;
         let (dynamodb, secrets_manager) = crate::aws::clients(&config.aws, http.clone());
+        Ok(Self::of(config, clock, metrics, http, dynamodb, secrets_manager))
+    }
+
+    /// A service that keeps its things where these clients say.
+    #[cfg(feature = "fuzzing")]
+    pub(crate) fn over(
+        config: Config,
+        clock: Clock,
+        dynamodb: aws_sdk_dynamodb::Client,
+        secrets_manager: aws_sdk_secretsmanager::Client,
+    ) -> Result<Arc<Self>, ClientError> {
+        let http = http_client(&config.upstream.extra_ca)?;
+        let metrics = Metrics::silent(clock.clone());
+        Ok(Self::of(config, clock, metrics, http, dynamodb, secrets_manager))
+    }
+
+    fn of(
+        config: Config,
+        clock: Clock,
+        metrics: Metrics,
+        http: reqwest::Client,
+        dynamodb: aws_sdk_dynamodb::Client,
+        secrets_manager: aws_sdk_secretsmanager::Client,
+    ) -> Arc<Self> {
         let secrets = Secrets::new(secrets_manager, clock.clone());
         let upstream = Upstream::new(http);
-        Ok(Arc::new(Self {
+        Arc::new(Self {
             table: Table::new(dynamodb, &config.table_name),
             token_keys: Secret::new(secrets.clone(), &config.secrets.token_keys),
             oauth_clients: config.secrets.oauth_clients.as_deref().map(|id| Secret::new(secrets.clone(), id)),
@@ -115,13 +139,13 @@ impl Service {
             github: Github::new(upstream.clone(), config.github.clone(), clock.clone()),
             gitlab: Gitlab::new(upstream.clone(), config.gitlab.clone(), clock.clone()),
             bitbucket: Bitbucket::new(upstream.clone(), config.bitbucket.clone(), clock.clone()),
-            enterprise_sso: EnterpriseSso::new(upstream, clock.clone()),
+            enterprise_sso: EnterpriseSso::new(upstream, clock.clone()).trusting(&config.upstream.extra_ca),
             listings: Listings::default(),
             metrics,
             warm: AtomicBool::new(false),
             config,
             clock,
-        }))
+        })
     }
 
     /// GitHub at the host that a token is for; none where the operator does not allow that host (any more).

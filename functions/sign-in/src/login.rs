@@ -1,9 +1,10 @@
-//! `GET /auth/{provider}/login`: to the host's authorize page, bound to this browser.
-//! A host at which the operator has registered no client says so.
+//! `GET /auth/{provider}/login`: to the host's authorize page, bound to this browser. Who is signed in already links
+//! an account, and is asked first unless one of our own pages has sent them.
 
-use shared::contract::auth::{Notice, ReturnTo, redirect};
+use shared::contract::auth::{Notice, ReturnTo, confirm_linking, redirect};
 use shared::contract::{Request, Response};
 use shared::failure::Failure;
+use shared::identity::linking::wanted_confirmation;
 use shared::identity::session;
 use shared::identity::sign_in::{self, Lasting, StartedBy};
 use shared::provider::ProviderType;
@@ -14,12 +15,20 @@ pub(crate) async fn answer(
     provider: ProviderType,
     request: &Request,
 ) -> Result<Response, Failure> {
-    let return_to = match crate::query(request).last("return_to") {
+    let query = crate::query(request);
+    let return_to = match query.last("return_to") {
         Some(path) => ReturnTo::parse(&path)?,
         None => ReturnTo::default(),
     };
     let (public_url, budget) = (service.public_url(request)?, service.budget(request));
     let session = session::of_request(service, request).await?;
+    let sent = query.last("confirmation");
+    if session.is_some()
+        && service.offers_sign_in(provider).await?
+        && let Some(confirmation) = wanted_confirmation(service, request, provider, sent.as_deref())
+    {
+        return Ok(confirm_linking(provider, &return_to, &confirmation));
+    }
     let from = StartedBy {
         user: session.as_ref().map(|session| &session.user_id),
         return_to: return_to.as_str(),

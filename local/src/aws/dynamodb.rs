@@ -109,6 +109,59 @@ impl DynamoDb {
         self.database.sweep_ttl().map(drop).map_err(|error| in_table(error.to_string()))
     }
 
+    /// Makes the table anew, without the items that it holds.
+    ///
+    /// # Errors
+    /// [`DynamoDbError::Table`] when the database refuses it.
+    pub fn empty_table(&self, name: &str, definition: &TableDefinition) -> Result<(), DynamoDbError> {
+        let in_table = |problem: String| DynamoDbError::Table { table: name.to_owned(), problem };
+        let delete = request(json!({"TableName": name})).map_err(in_table)?;
+        self.database.delete_table(delete).map_err(|error| in_table(error.to_string()))?;
+        self.make(name, definition).map_err(in_table)
+    }
+
+    /// All items that the table holds, to be put back some time.
+    ///
+    /// # Errors
+    /// [`DynamoDbError::Table`] when the database refuses it.
+    pub fn items(&self, name: &str) -> Result<Vec<Value>, DynamoDbError> {
+        let in_table = |problem: String| DynamoDbError::Table { table: name.to_owned(), problem };
+        let (mut items, mut start) = (Vec::new(), Value::Null);
+        loop {
+            let mut scan = json!({"TableName": name});
+            if !start.is_null() {
+                scan["ExclusiveStartKey"] = start;
+            }
+            let page = self.database.scan(request(scan).map_err(in_table)?);
+            let page = page.map_err(|error| in_table(error.to_string()))?;
+            let mut page = serde_json::to_value(&page).map_err(|error| in_table(error.to_string()))?;
+            items.append(page["Items"].as_array_mut().unwrap_or(&mut Vec::new()));
+            start = page["LastEvaluatedKey"].take();
+            if start.is_null() {
+                return Ok(items);
+            }
+        }
+    }
+
+    /// Makes the table anew, with these items.
+    ///
+    /// # Errors
+    /// [`DynamoDbError::Table`] when the database refuses it.
+    pub fn restore(
+        &self,
+        name: &str,
+        definition: &TableDefinition,
+        items: &[Value],
+    ) -> Result<(), DynamoDbError> {
+        let in_table = |problem: String| DynamoDbError::Table { table: name.to_owned(), problem };
+        self.empty_table(name, definition)?;
+        for item in items {
+            let put = request(json!({"TableName": name, "Item": item})).map_err(in_table)?;
+            self.database.put_item(put).map_err(|error| in_table(error.to_string()))?;
+        }
+        Ok(())
+    }
+
     fn make(&self, name: &str, definition: &TableDefinition) -> Result<(), String> {
         let create = request(definition.create_request(name))?;
         self.database.create_table(create).map_err(|error| error.to_string())?;

@@ -2,6 +2,7 @@
 //! The functions reach them with the AWS SDK, which knows of them by the SDK's own endpoint variables only.
 
 pub mod access;
+pub mod call_names;
 pub mod dynamodb;
 pub mod hook;
 pub mod secrets_manager;

@@ -210,3 +210,51 @@ async fn secrets_never_show_their_values() {
     let shown = format!("{secrets:?} {secrets_manager:?}");
     assert!(shown.contains("github-app") && !shown.contains("app_id"), "{shown}");
 }
+
+#[tokio::test]
+async fn a_call_fails_by_its_name_and_its_number_while_somebody_watches() {
+    let dynamodb = dynamodb().await;
+    dynamo(&dynamodb, "PutItem", item("USER#usr_1")).await;
+    let hook = dynamodb.hook();
+    hook.watch();
+    hook.fail_named("GetItem USER/a", 1, 2, &Fault::conflict());
+    hook.fail_named("TransactWriteItems USER/a", 0, 1, &Fault::conflict());
+    let get = || dynamo(&dynamodb, "GetItem", key("USER#usr_1"));
+    assert_eq!(get().await.0, StatusCode::OK, "the first one passes");
+    assert_eq!(dynamo(&dynamodb, "GetItem", key("OTHER")).await.0, StatusCode::OK, "another name");
+    for _ in 0..2 {
+        let (status, body) = get().await;
+        assert_eq!(
+            (status, &body["__type"]),
+            (StatusCode::BAD_REQUEST, &json!("ConditionalCheckFailedException"))
+        );
+    }
+    assert_eq!(get().await.0, StatusCode::OK, "and the next one too");
+    let transaction = json!({"TransactItems": [{"Put": item("USER#usr_1")}]});
+    let (_, body) = dynamo(&dynamodb, "TransactWriteItems", transaction).await;
+    assert_eq!(body["CancellationReasons"][0]["Code"], "TransactionConflict", "{body}");
+    let watched: Vec<String> = hook.watched().into_iter().map(|call| call.name).collect();
+    let gets = |name: &'static str| watched.iter().filter(|one| *one == name).count();
+    assert_eq!((watched.len(), gets("GetItem USER/a"), gets("GetItem OTHER/a")), (6, 4, 1), "{watched:?}");
+    hook.reset();
+    assert_eq!((get().await.0, hook.watched().len(), hook.under_way()), (StatusCode::OK, 0, 0));
+}
+
+#[tokio::test]
+async fn of_a_batch_of_reads_the_rest_is_told_as_unprocessed() {
+    let dynamodb = dynamodb().await;
+    for name in ["a", "b"] {
+        dynamo(&dynamodb, "PutItem", item(name)).await;
+    }
+    let keys: Vec<Value> = ["a", "b"].map(|name| key(name)["Key"].clone()).into();
+    let batch = || json!({"RequestItems": {TABLE: {"Keys": keys, "ConsistentRead": true}}});
+    for done in [0, 1] {
+        dynamodb.hook().fail_next("BatchGetItem", 1, &Fault::partly_done(done));
+        let (status, body) = dynamo(&dynamodb, "BatchGetItem", batch()).await;
+        assert_eq!(status, StatusCode::OK, "{body}");
+        let items = body["Responses"][TABLE].as_array().map_or(0, Vec::len);
+        let rest = &body["UnprocessedKeys"][TABLE];
+        assert_eq!((items, rest["Keys"].as_array().unwrap().len()), (done, 2 - done), "{body}");
+        assert_eq!(rest["ConsistentRead"], true, "{body}");
+    }
+}

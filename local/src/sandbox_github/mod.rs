@@ -114,7 +114,7 @@ impl fmt::Debug for AppRegistration {
 /// How the sandbox behaves.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Waited before every answer of the API and of the token endpoint, not before pages for people.
+    /// What a call of the API or of the token endpoint takes, its way there and back; pages for people come at once.
     pub latency: Duration,
     /// GitHub's time: tokens, limits and the `Date` header go by it. A clock of its own makes a skew.
     pub clock: Clock,

@@ -15,6 +15,7 @@ use http::header::{
     ACCEPT, CACHE_CONTROL, CONTENT_TYPE, DATE, ETAG, IF_NONE_MATCH, LOCATION, RETRY_AFTER, USER_AGENT, VARY,
 };
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
+use tokio::time::Instant;
 
 use super::answers::{self, Answer};
 use super::asking::{self, Ask};
@@ -133,9 +134,10 @@ async fn observe(
     let for_programs = is_api || call.path == oauth::TOKEN_PATH;
     let mut recording = Recording { github: &github, call: Some(call) };
 
-    if for_programs {
-        tokio::time::sleep(github.latency).await;
-    }
+    // Half of the way is there, half is back; what is worked on in between is not added to it.
+    let latency = if for_programs { github.latency } else { Duration::ZERO };
+    let came = Instant::now();
+    tokio::time::sleep(latency / 2).await;
     if let Some(FaultKind::Stall(silence)) = &fault {
         tokio::time::sleep(*silence).await;
     }
@@ -159,6 +161,7 @@ async fn observe(
     }
     write_common(&github, response.headers_mut());
     github.store.settle().await;
+    tokio::time::sleep_until(came + latency).await;
     if let Some(call) = &mut recording.call {
         call.status = status;
     }
@@ -296,7 +299,13 @@ fn instead(github: &Github, fault: &FaultKind) -> Option<Response> {
     let retry = |seconds: u64| HeaderMap::from_iter([(RETRY_AFTER, HeaderValue::from(seconds))]);
     let response = match fault {
         FaultKind::Answer { status, headers, body } => {
-            (*status, headers.clone(), body.clone()).into_response()
+            let mut answer = (*status, headers.clone(), body.clone()).into_response();
+            // What GitHub says, right or wrong, it calls JSON.
+            if !headers.contains_key(CONTENT_TYPE) && !body.is_empty() {
+                let json = HeaderValue::from_static("application/json; charset=utf-8");
+                answer.headers_mut().insert(CONTENT_TYPE, json);
+            }
+            answer
         }
         FaultKind::PrimaryRateLimit { reset_in } => {
             let limit = github.store.lock().world().hourly_limit;

@@ -3,7 +3,9 @@
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "in a test a panic is the finding")]
 
 mod arguments;
+mod check;
 mod files;
+mod proxies;
 mod reconcile;
 mod restarts;
 mod run;

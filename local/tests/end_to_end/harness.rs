@@ -1,5 +1,9 @@
-//! A running service for one test, a browser that keeps cookies, and answers in a form for snapshots.
+//! A running service for one test, a browser that keeps cookies, and answers in a form for snapshots. Every answer is
+//! held against the API's document.
 #![allow(dead_code, reason = "each group of tests uses its part")]
+
+#[path = "../secret_watch/mod.rs"]
+pub(crate) mod secret_watch;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -11,10 +15,16 @@ use local::aws::access::Access;
 use local::data_folder::{DemoUser, FunctionSettings};
 use local::demo_user;
 use local::front::Front;
+use local::other_hosts;
 use local::sandbox_github::{SandboxGithub, World, demo_world};
-use local::stack::{OPEN_TOKEN_KEYS, Options, Stack};
+use local::stack::{
+    OPEN_TOKEN_KEYS, Options, SANDBOX_CLIENT_SECRET, SANDBOX_PRIVATE_KEY, SANDBOX_WEBHOOK_SECRET, Stack,
+};
 use serde_json::Value;
 use shared::clock::Clock;
+
+#[path = "documented.rs"]
+mod documented;
 
 /// Key ring of every test.
 pub(crate) const TOKEN_KEYS: &str = OPEN_TOKEN_KEYS;
@@ -57,6 +67,13 @@ impl Setup {
     }
 
     pub(crate) async fn start(self) -> Running {
+        let watch = secret_watch::Guard::new();
+        for secret in
+            [SANDBOX_CLIENT_SECRET, SANDBOX_WEBHOOK_SECRET, SANDBOX_PRIVATE_KEY, other_hosts::CLIENT_SECRET]
+        {
+            secret_watch::finder::learn(secret);
+        }
+        secret_watch::finder::learn_keys(&self.token_keys);
         let clock = Clock::system();
         let stack = Stack::start(Options {
             token_keys: self.token_keys,
@@ -71,7 +88,7 @@ impl Setup {
         .await
         .expect("the stack starts");
         let refusals = Refusals(stack.access.clone());
-        Running { stack, clock, http: client(), refusals }
+        Running { stack, clock, http: client(), refusals, watch }
     }
 }
 
@@ -81,6 +98,8 @@ pub(crate) struct Running {
     pub(crate) clock: Clock,
     pub(crate) http: reqwest::Client,
     refusals: Refusals,
+    /// Fails the test in which the service tells a secret.
+    watch: secret_watch::Guard,
 }
 
 /// Tells at the end whether a policy has refused what a function did: not every refusal fails a request.
@@ -112,6 +131,8 @@ impl Running {
     pub(crate) async fn sign_in(&self, login: &str) -> DemoUser {
         let user = demo_user::sign_in(&self.stack, login).await.expect("the sign-in works");
         self.github().clear_calls();
+        secret_watch::finder::learn(&user.api_key);
+        secret_watch::finder::learn(&user.session_cookie);
         user
     }
 
@@ -127,7 +148,7 @@ impl Running {
 
     /// The same at a whole address, such as another process of the service.
     pub(crate) fn request_at(&self, method: Method, url: &str) -> Request {
-        Request { builder: self.http.request(method, url) }
+        Request::new(self.http.request(method, url))
     }
 
     pub(crate) fn get(&self, path: &str) -> Request {
@@ -146,11 +167,21 @@ impl Running {
 /// A request that is being put together.
 pub(crate) struct Request {
     builder: reqwest::RequestBuilder,
+    documented: bool,
 }
 
 impl Request {
+    const fn new(builder: reqwest::RequestBuilder) -> Self {
+        Self { builder, documented: true }
+    }
+
+    /// Asked where GitHub says what it does not document, which passes through: the document knows nothing of it.
+    pub(crate) fn undocumented(self) -> Self {
+        Self { documented: false, ..self }
+    }
+
     pub(crate) fn header(self, name: &str, value: &str) -> Self {
-        Self { builder: self.builder.header(name, value) }
+        Self { builder: self.builder.header(name, value), ..self }
     }
 
     pub(crate) fn api_key(self, user: &DemoUser) -> Self {
@@ -170,14 +201,21 @@ impl Request {
     }
 
     pub(crate) fn body(self, body: impl Into<reqwest::Body>) -> Self {
-        Self { builder: self.builder.body(body) }
+        Self { builder: self.builder.body(body), ..self }
     }
 
     pub(crate) async fn send(self) -> Answer {
-        let answer = self.builder.send().await.expect("the gateway answers");
+        let (client, request) = self.builder.build_split();
+        let request = request.expect("a request");
+        let (method, path) = (request.method().clone(), request.url().path().to_owned());
+        let answer = client.execute(request).await.expect("the gateway answers");
         let status = answer.status();
         let headers = answer.headers().clone();
         let body = String::from_utf8_lossy(&answer.bytes().await.expect("a whole body")).into_owned();
+        secret_watch::answers::look_through(status, &headers, &body);
+        if self.documented {
+            documented::check(&method, &path, status.as_u16(), &headers, &body);
+        }
         Answer { status, headers, body }
     }
 }
@@ -250,31 +288,39 @@ pub(crate) struct Browser<'a> {
 
 impl Browser<'_> {
     pub(crate) async fn get(&self, url: &str) -> Answer {
-        self.send(Method::GET, url, None).await
+        self.send(Method::GET, url, None, None).await
+    }
+
+    /// The same as a browser that says from where it was sent (`Sec-Fetch-Site`).
+    pub(crate) async fn get_from(&self, site: &str, url: &str) -> Answer {
+        self.send(Method::GET, url, None, Some(site)).await
     }
 
     /// A POST as the service's own pages make it: with its `Origin`.
     pub(crate) async fn post(&self, url: &str, body: Option<&Value>) -> Answer {
-        self.send(Method::POST, url, body).await
+        self.send(Method::POST, url, body, None).await
     }
 
     /// A form of another site's page.
     pub(crate) async fn form(&self, url: &str, form: &str) -> Answer {
         let request = self.running.http.post(url).header("content-type", "application/x-www-form-urlencoded");
-        Request { builder: request.body(form.to_owned()) }.send().await
+        Request::new(request.body(form.to_owned())).send().await
     }
 
-    async fn send(&self, method: Method, url: &str, body: Option<&Value>) -> Answer {
+    async fn send(&self, method: Method, url: &str, body: Option<&Value>, site: Option<&str>) -> Answer {
         let url =
             if url.starts_with('/') { format!("{}{url}", self.running.stack.url) } else { url.to_owned() };
         let mut request = self.running.http.request(method.clone(), url).header(COOKIE, self.cookie_header());
         if method != Method::GET {
             request = request.header(ORIGIN, &self.running.stack.url);
         }
+        if let Some(site) = site {
+            request = request.header("sec-fetch-site", site);
+        }
         if let Some(body) = body {
             request = request.header("content-type", "application/json").body(body.to_string());
         }
-        let answer = Request { builder: request }.send().await;
+        let answer = Request::new(request).send().await;
         for value in answer.headers.get_all(SET_COOKIE) {
             let text = value.to_str().expect("a cookie is text");
             let (name, rest) = text.split_once('=').expect("a cookie has a value");
@@ -303,9 +349,9 @@ impl Browser<'_> {
         self.cookies.lock().unwrap().insert(name.to_owned(), value.to_owned());
     }
 
-    /// Starts a sign-in and gives the authorize page's address.
+    /// Starts a sign-in from a page of the service's own and gives the authorize page's address.
     pub(crate) async fn start_sign_in(&self, login_path: &str) -> String {
-        let started = self.get(login_path).await;
+        let started = self.get_from("same-origin", login_path).await;
         assert_eq!(started.status, StatusCode::FOUND, "{started:?}");
         started.location().to_owned()
     }

@@ -21,6 +21,7 @@ mod key_rotation;
 mod last_good_answers;
 mod least_privilege;
 mod least_privilege_flows;
+mod linking;
 mod mapping;
 mod mapping_removal;
 mod mapping_repair;

@@ -124,6 +124,25 @@ async fn with_the_last_session_the_brokered_tokens_go_too() {
 }
 
 #[tokio::test]
+async fn a_body_that_is_too_long_for_a_logout_token_is_refused_before_anybody_is_asked() {
+    let running = start().await;
+    running.browser().sso_sign_in("sso-cat").await;
+    let token = running.openid().logout_token("sso-cat", |_, _| ()).unwrap();
+    // A process that knows no key of the issuer's yet would have to ask for them.
+    let fresh = running.another_process(std::time::Duration::from_secs(29)).await;
+    running.openid().clear_calls();
+    let padded = format!("logout_token={token}&padding={}", "x".repeat(16 * 1024));
+    let request = running.request_at(http::Method::POST, &format!("{fresh}{BACKCHANNEL}"));
+    let request = request.header("content-type", "application/x-www-form-urlencoded");
+    let refused = request.body(padded).send().await;
+    assert_eq!(refused.status, StatusCode::BAD_REQUEST, "{refused:?}");
+    assert_eq!(refused.json()["error_description"], "the body is too long");
+    assert!(running.openid().calls().is_empty(), "{:?}", running.openid().calls());
+    // Without the padding it is good.
+    assert_eq!(send(&running, &token).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
 async fn a_logout_token_works_once() {
     let running = start().await;
     running.browser().sso_sign_in("sso-cat").await;

@@ -354,6 +354,23 @@ async fn a_renewed_token_that_is_refused_at_once_is_tried_once_more() {
 }
 
 #[tokio::test]
+async fn a_new_token_that_stays_refused_is_renewed_after_the_lag_was_waited_for() {
+    let running = start().await;
+    let user = running.sign_in("octocat").await;
+    let refused = FaultKind::Status(StatusCode::UNAUTHORIZED);
+    running.github().fail(Fault::get("/user/installations", refused).times(2));
+    asked_without_trouble(&running, &user).await;
+    assert_eq!(running.token_calls(), 1);
+    let listed = running.github().calls();
+    let statuses: Vec<_> = listed
+        .iter()
+        .filter(|call| call.path == "/user/installations")
+        .map(|call| call.status.unwrap().as_u16())
+        .collect();
+    assert_eq!(statuses, [401, 401, 200], "refused, refused a second later, renewed");
+}
+
+#[tokio::test]
 async fn a_token_that_stays_refused_is_not_renewed_for_ever() {
     let running = start().await;
     let user = running.sign_in("octocat").await;

@@ -1,11 +1,15 @@
 //! What holds in the table whatever has happened: rows and pointers belong together, rows say what is known
 //! of their installation, nothing is left of one that is gone, nothing is unfinished.
 
+use local::check;
 use local::data_folder::DemoUser;
 use serde_json::json;
+use shared::clock::Clock;
 use shared::store::{Table, UserId};
 
-pub(crate) async fn hold(table: &Table, users: &[DemoUser]) {
+pub(crate) async fn hold(table: &Table, users: &[DemoUser], clock: &Clock) {
+    let report = check::items(&table.everything().await.unwrap(), clock.unix());
+    assert!(report.is_clean() && report.under_way.is_empty(), "{report}");
     for user in users {
         let user: UserId = serde_json::from_value(json!(user.user_id)).unwrap();
         for row in table.mapping_of(&user).await.unwrap() {

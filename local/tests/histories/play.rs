@@ -237,12 +237,12 @@ impl Play {
         }
         if !self.lost && !self.is_unsure().await {
             self.assert_rows("before anything is reconciled").await;
-            invariants::hold(&self.running.stack.service.table, &self.users).await;
+            invariants::hold(&self.running.stack.service.table, &self.users, &self.running.clock).await;
         }
         self.reconcile(true).await;
         assert!(!self.is_unsure().await, "everything was asked about");
         self.assert_rows("after everything is reconciled").await;
-        invariants::hold(&self.running.stack.service.table, &self.users).await;
+        invariants::hold(&self.running.stack.service.table, &self.users, &self.running.clock).await;
         if !self.lost {
             self.assert_repositories().await;
         }

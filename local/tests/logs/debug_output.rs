@@ -18,7 +18,7 @@ use shared::provider::token::{FixedToken, TokenSource as _};
 use shared::provider::upstream::{Budget, Call};
 use shared::secrets::FromSecret as _;
 
-use crate::finder::{Known, leaks};
+use crate::harness::secret_watch::finder::{Known, leaks};
 use crate::harness::{TOKEN_KEYS, start};
 
 /// Both forms of `{:?}`.

@@ -13,8 +13,8 @@ use local::template::{Route, Template};
 use secrecy::ExposeSecret as _;
 use serde_json::json;
 
-use crate::capture;
-use crate::finder::{Known, leaks};
+use crate::harness::secret_watch::capture;
+use crate::harness::secret_watch::finder::{Known, leaks};
 use crate::harness::{Browser, Running, Setup, TOKEN_KEYS};
 use crate::requests::{Caller, ask, cases};
 

@@ -3,9 +3,8 @@
 //! A test target of its own, because a process has one global subscriber.
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "in a test a panic is the finding")]
 
-mod capture;
 mod debug_output;
-mod finder;
+mod finding;
 mod flows;
 #[path = "../end_to_end/harness.rs"]
 mod harness;

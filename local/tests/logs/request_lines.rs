@@ -10,7 +10,7 @@ use shared::metrics::Metric;
 use shared::provider::ProviderType;
 use shared::store::{ProviderToken, TokenSlot, UserId};
 
-use crate::capture;
+use crate::harness::secret_watch::capture;
 use crate::harness::{Answer, Running, Setup};
 
 /// The line of the request that was answered so; what differs from run to run is replaced by words.

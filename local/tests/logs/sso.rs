@@ -9,8 +9,8 @@ use secrecy::ExposeSecret as _;
 use serde_json::json;
 use shared::identity::token_keeping::{open_access, open_refresh};
 
-use crate::capture;
-use crate::finder::{Known, leaks};
+use crate::harness::secret_watch::capture;
+use crate::harness::secret_watch::finder::{Known, leaks};
 use crate::harness::{Answer, Browser, Running};
 use crate::sso_lab::{INSTALLATIONS, LOGIN, REPOSITORIES, start};
 

@@ -30,7 +30,12 @@ impl Case {
 
     /// Whether anybody may ask for it.
     pub(crate) fn is_open(&self) -> bool {
-        self.is_auth() || self.path.starts_with("/healthz")
+        self.is_auth() || self.path.starts_with("/healthz") || self.is_published()
+    }
+
+    /// Whether its answer is the same for everybody, and may be kept.
+    pub(crate) fn is_published(&self) -> bool {
+        self.path.starts_with("/openapi.json") || self.path.starts_with("/docs")
     }
 
     pub(crate) fn on(&self, running: &Running) -> Request {
@@ -160,6 +165,12 @@ fn of_route(route: &str, user: &DemoUser) -> Vec<Case> {
         "POST /api/unset-provider-tokens" => at("/api/unset-provider-tokens", &[""]),
         "DELETE /api/keys/{id}" => at("/api/keys", &["/01ARZ3NDEKTSV4RRFFQ69G5FAV", "/x", "/..%2f"]),
         "GET /healthz" | "HEAD /healthz" => at("/healthz", &["", "?deep=true"]),
+        "GET /openapi.json" | "HEAD /openapi.json" => at("/openapi.json", &["", "?x=1"]),
+        "GET /docs" | "HEAD /docs" => at("/docs", &["", "?url=https://evil.example/openapi.json"]),
+        "GET /docs/{file}" | "HEAD /docs/{file}" => at(
+            "/docs",
+            &["/swagger-ui-5.32.6.js", "/swagger-ui-5.32.6.css", "/swagger-initializer.js", "/..%2fx"],
+        ),
         other => panic!("template.yaml has a new route, {other}: write its requests here"),
     };
     requests.into_iter().map(|(path, body)| Case { route: route.to_owned(), path, body }).collect()

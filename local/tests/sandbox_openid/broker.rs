@@ -144,6 +144,7 @@ async fn stack(clock: &Clock) -> Stack {
 
 #[tokio::test]
 async fn in_a_stack_brokered_tokens_open_the_other_sandboxes() {
+    let _watch = crate::secret_watch::Guard::new();
     let clock = Clock::system();
     let stack = stack(&clock).await;
     let hosts = stack.other_hosts.as_ref().unwrap();

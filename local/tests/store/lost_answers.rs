@@ -4,7 +4,7 @@
 use local::aws::hook::Fault;
 use serde_json::json;
 use shared::provider::ProviderType;
-use shared::store::{DeliveryRecord, Identity, Lease, LinkOutcome, TokenSlot};
+use shared::store::{DeliveryRecord, Identity, Lease, LinkOutcome, ReconcileState, TokenSlot};
 
 use crate::harness::{NOW, TestTable, user};
 use crate::sessions::sign_in;
@@ -43,7 +43,11 @@ async fn single_writes_that_are_sent_again_are_not_taken_for_another_callers() {
     assert_eq!(table.take_lease(&user, slot, &lease, NOW).await, Ok(true));
     hook.fail_next("PutItem", 1, &Fault::lost_answer());
     assert_eq!(table.note_delivery(&DeliveryRecord::new(1, "guid", "ping", NOW)).await, Ok(()));
-    assert_eq!(hook.calls("PutItem"), 6);
+    hook.fail_next("PutItem", 1, &Fault::lost_answer());
+    let mut state = ReconcileState { since: Some(NOW), ..ReconcileState::default() };
+    assert_eq!(table.keep_reconcile_state(&mut state).await, Ok(()));
+    assert_eq!((state.version, table.reconcile_state().await), (1, Ok(state.clone())));
+    assert_eq!(hook.calls("PutItem"), 8);
     let started = sign_in();
     table.start_sign_in(&started).await.unwrap();
     hook.fail_next("UpdateItem", 1, &Fault::lost_answer());

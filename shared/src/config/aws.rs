@@ -24,6 +24,14 @@ pub struct Aws {
 }
 
 impl Aws {
+    /// The settings of AWS alone, for a tool that works on a table and is no function.
+    ///
+    /// # Errors
+    /// The first variable that is missing or wrong.
+    pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        Self::from_variables(&Variables::new(lookup))
+    }
+
     pub(super) fn from_variables<F>(variables: &Variables<F>) -> Result<Self, ConfigError>
     where
         F: Fn(&str) -> Option<String>,

@@ -35,6 +35,25 @@ pub fn optional<S: Serializer>(moment: &Option<OffsetDateTime>, serializer: S) -
     }
 }
 
+/// How [`iso`] writes a moment, for the API's document.
+#[cfg(feature = "openapi")]
+pub(crate) struct Moment;
+
+#[cfg(feature = "openapi")]
+impl schemars::JsonSchema for Moment {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Moment".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({ "type": "string", "format": "date-time" })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use time::macros::datetime;

@@ -6,9 +6,13 @@ use serde::Serialize;
 
 use super::{Family, Response};
 
+/// That the service is there.
 #[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 struct Health<'a> {
+    /// Always `ok`.
     status: &'a str,
+    /// The version of the release.
     version: &'a str,
 }
 
@@ -16,6 +20,13 @@ struct Health<'a> {
 #[must_use]
 pub fn ok(version: &str) -> Response {
     Family::OpenHands.json(StatusCode::OK, &Health { status: "ok", version })
+}
+
+/// The schemas of these bodies, for the API's document.
+#[cfg(feature = "openapi")]
+pub(in crate::contract) fn describe(generator: &mut schemars::SchemaGenerator) {
+    use crate::contract::schemas::add;
+    add::<Health<'_>>(generator);
 }
 
 #[cfg(test)]

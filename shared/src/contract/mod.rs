@@ -9,7 +9,10 @@ pub mod health;
 pub mod neptun;
 pub mod openhands;
 mod problem;
+pub mod published;
 pub mod query;
+#[cfg(feature = "openapi")]
+pub mod schemas;
 #[cfg(test)]
 mod testing;
 pub mod webhook;

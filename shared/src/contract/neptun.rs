@@ -15,6 +15,7 @@ pub use imports::{ImportRow, imports};
 
 /// A user's installation of the GitHub App: ten keys, in this order (DESIGN 4).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(rename = "GithubAppInstallation"))]
 pub struct InstallationRow {
     /// The row's number; it never repeats.
     pub id: u64,
@@ -32,12 +33,15 @@ pub struct InstallationRow {
     pub repository_selection: Option<String>,
     /// Since when it is suspended; `null` while it is not.
     #[serde(serialize_with = "date::optional")]
+    #[cfg_attr(feature = "openapi", schemars(with = "Option<date::Moment>"))]
     pub suspended_at: Option<OffsetDateTime>,
     /// When it was installed.
     #[serde(serialize_with = "date::moment")]
+    #[cfg_attr(feature = "openapi", schemars(with = "date::Moment"))]
     pub created_at: OffsetDateTime,
     /// When it last changed.
     #[serde(serialize_with = "date::moment")]
+    #[cfg_attr(feature = "openapi", schemars(with = "date::Moment"))]
     pub updated_at: OffsetDateTime,
 }
 
@@ -53,7 +57,9 @@ pub fn deleted() -> Response {
     Family::Neptun.json(StatusCode::OK, &true)
 }
 
+/// An error as Neptun's web UI reads it.
 #[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(rename = "GetInstallationsError"))]
 #[serde(rename_all = "camelCase")]
 struct Error<'a> {
     status_code: u16,
@@ -62,6 +68,7 @@ struct Error<'a> {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(inline))]
 struct Data<'a> {
     message: &'a str,
 }
@@ -82,6 +89,15 @@ pub fn failure(failure: &Failure) -> Response {
         data: Data { message: &problem.message },
     };
     with_retry_after(Family::Neptun.json(status, &body), problem.retry_after)
+}
+
+/// The schemas of these bodies, for the API's document.
+#[cfg(feature = "openapi")]
+pub(in crate::contract) fn describe(generator: &mut schemars::SchemaGenerator) {
+    use crate::contract::schemas::add;
+    add::<InstallationRow>(generator);
+    add::<ImportRow>(generator);
+    add::<Error<'_>>(generator);
 }
 
 #[cfg(test)]

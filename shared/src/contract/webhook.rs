@@ -10,15 +10,23 @@ use crate::failure::Failure;
 use crate::github_app::mapping::Dealt;
 use crate::github_app::webhook::{DeliveryProblem, SignatureProblem};
 
+/// What became of a delivery.
 #[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(rename = "DeliveryDealtWith"))]
 struct Result<'a> {
+    /// Its `X-GitHub-Delivery`.
     delivery: &'a str,
+    /// `pong`, `applied`, `unchanged`, `repeated`, or `ignored:` and why.
     result: &'static str,
 }
 
+/// Why a delivery was not dealt with.
 #[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(rename = "DeliveryRefused"))]
 struct Error<'a> {
+    /// A stable word for programs.
     error: &'static str,
+    /// One sentence for the operator, who reads it in the App's delivery log.
     message: &'a str,
 }
 
@@ -72,6 +80,14 @@ fn sentence(text: &str) -> String {
     let mut rest = text.chars();
     let first = rest.next().map(char::to_uppercase);
     format!("{}{}.", first.into_iter().flatten().collect::<String>(), rest.as_str())
+}
+
+/// The schemas of these bodies, for the API's document.
+#[cfg(feature = "openapi")]
+pub(in crate::contract) fn describe(generator: &mut schemars::SchemaGenerator) {
+    use crate::contract::schemas::add;
+    add::<Result<'_>>(generator);
+    add::<Error<'_>>(generator);
 }
 
 #[cfg(test)]

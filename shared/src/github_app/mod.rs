@@ -11,6 +11,9 @@ pub mod reconcile;
 pub mod webhook;
 
 pub use app::{GithubApp, GithubAppError};
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub use calls::fuzzing;
 pub use calls::{AppSummary, DeliveriesPage, HookDelivery, InstallationReach, InstallationsPage};
 pub use credentials::AppCredentials;
 pub use jwt::{AppJwt, IssuedJwt, SigningFailed, is_clock_skew, is_unknown_key, verify};

@@ -60,14 +60,14 @@ pub enum AppCaller {
     App,
 }
 
-enum Credential<'a> {
+pub(crate) enum Credential<'a> {
     ApiKey(&'a str),
     Bearer(&'a str),
     Nothing,
 }
 
 /// What stands in the headers, the explicit before the cookie. An empty header counts as none.
-fn credential(headers: &HeaderMap) -> Result<Credential<'_>, Failure> {
+pub(crate) fn credential(headers: &HeaderMap) -> Result<Credential<'_>, Failure> {
     let invalid = || Failure::Unauthenticated(CredentialProblem::Invalid);
     let mut keys = headers.get_all("x-session-api-key").iter();
     if let Some(key) = keys.next() {
@@ -213,6 +213,7 @@ fn same_origin(service: &Service, request: &Request) -> Result<(), Failure> {
 #[cfg(test)]
 mod tests {
     use http::{HeaderMap, HeaderName, HeaderValue};
+    use proptest::prelude::*;
 
     use super::{Credential, credential};
 
@@ -240,5 +241,32 @@ mod tests {
         assert!(matches!(credential(&empty), Ok(Credential::Bearer("t"))));
         assert!(matches!(credential(&headers(&[("authorization", " ")])), Ok(Credential::Nothing)));
         assert!(credential(&headers(&[("authorization", "Basic t")])).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn a_credential_is_what_stands_in_the_header_whatever_is_around_it(
+            scheme in "[Bb][Ee]arer|[Tt]o[Kk]en",
+            token in "[!-~]{1,60}",
+            spaces in " {1,3}",
+            padding in "[ \t]{0,2}",
+        ) {
+            let value = format!("{padding}{scheme}{spaces}{token}{padding}");
+            let mut sent = HeaderMap::new();
+            sent.insert("authorization", HeaderValue::from_str(&value).unwrap());
+            prop_assert!(matches!(credential(&sent), Ok(Credential::Bearer(found)) if found == token));
+        }
+
+        #[test]
+        fn no_header_makes_the_reader_panic_and_what_was_sent_is_never_nothing(
+            value in proptest::collection::vec(any::<u8>(), 0..60),
+            name in proptest::sample::select(vec!["authorization", "x-session-api-key"]),
+        ) {
+            let Ok(value) = HeaderValue::from_bytes(&value) else { return Ok(()) };
+            let blank = value.as_bytes().trim_ascii().is_empty();
+            let mut sent = HeaderMap::new();
+            sent.insert(name, value);
+            prop_assert_eq!(matches!(credential(&sent), Ok(Credential::Nothing)), blank);
+        }
     }
 }

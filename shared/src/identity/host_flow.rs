@@ -8,6 +8,7 @@ use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
 use super::session::SsoSignIn;
+use crate::constant_time::same;
 use crate::failure::Failure;
 use crate::provider::enterprise_sso::{AuthorizeRequest, SsoClient};
 use crate::provider::oauth::{OauthClient, OauthError, TokenGrant};
@@ -37,7 +38,7 @@ impl Client {
     fn is_with_other_secret(&self, before: &Self) -> bool {
         let changed = |now: &OauthClient, before: &OauthClient| {
             now.client_id == before.client_id
-                && now.client_secret.expose_secret() != before.client_secret.expose_secret()
+                && !same(now.client_secret.expose_secret(), before.client_secret.expose_secret())
         };
         match (self, before) {
             (Self::Oauth(now), Self::Oauth(before)) => changed(now, before),

@@ -9,6 +9,7 @@ pub mod given_tokens;
 mod host_flow;
 pub mod linked_hosts;
 pub mod linked_token;
+pub mod linking;
 pub mod oauth_clients;
 mod page_memory;
 pub mod sealing;

@@ -95,6 +95,7 @@ fn broker(fields: &mut Fields) -> Result<BTreeMap<ProviderType, String>, String>
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use secrecy::ExposeSecret;
 
     use super::*;
@@ -199,6 +200,25 @@ mod tests {
         let unknown = "enterprise_sso.broker names a host that is none of github, gitlab and bitbucket";
         for written in [r#""gitea":"#, r#""Github":"#, r#""enterprise_sso":"#] {
             assert_eq!(problem(r#""github":"#, written), unknown, "{written}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_an_alias_is_it_stays_one_segment_of_an_address(alias in "[a-zA-Z0-9._/%? -]{0,12}|.{0,8}") {
+            let secret = serde_json::json!({"enterprise_sso": {"issuer": "https://sso.example/realms/acme",
+                "client_id": "c", "client_secret": "s", "broker": {"gitlab": alias}}});
+            if let Ok(OauthClients { enterprise_sso: Some(sso), .. }) = OauthClients::from_secret(&secret.to_string()) {
+                let base = url::Url::parse("https://sso.example/realms/acme/broker/").unwrap();
+                let alias = &sso.broker[&ProviderType::Gitlab];
+                let address = base.join(&format!("{alias}/token")).unwrap();
+                prop_assert_eq!(address.path(), format!("/realms/acme/broker/{alias}/token"));
+            }
+        }
+
+        #[test]
+        fn no_secret_makes_the_reader_panic(text in r#"(\{"(gitlab|enterprise_sso)":)?[\[\]{}":,a-z0-9 ]{0,40}|.*"#) {
+            let _ = OauthClients::from_secret(&text);
         }
     }
 }

@@ -30,9 +30,10 @@ pub fn cookie_values<'a>(request: &'a Request, name: &'a str) -> impl Iterator<I
         .headers()
         .get_all(COOKIE)
         .iter()
-        .filter_map(|header| header.to_str().ok())
-        .flat_map(|header| header.split(';'))
-        .filter_map(move |pair| pair.trim().strip_prefix(name)?.strip_prefix('='))
+        // As bytes: another cookie on this domain may hold any, and takes ours away with it nowhere.
+        .flat_map(|header| header.as_bytes().split(|byte| *byte == b';'))
+        .filter_map(move |pair| pair.trim_ascii().strip_prefix(name.as_bytes())?.strip_prefix(b"="))
+        .filter_map(|value| std::str::from_utf8(value).ok())
 }
 
 /// The live session that the request's cookie names; `None` where there is no cookie, or no session of it.
@@ -183,4 +184,53 @@ fn cookie(service: &Service, value: String, max_age: Duration, secure: bool) -> 
         .same_site(SameSite::Lax)
         .max_age(max_age)
         .build()
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+    use lambda_http::Body;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn values(lines: &[&[u8]], name: &str) -> Vec<String> {
+        let mut request = Request::new(Body::Empty);
+        for line in lines {
+            request.headers_mut().append(COOKIE, HeaderValue::from_bytes(line).unwrap());
+        }
+        cookie_values(&request, name).map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn a_value_is_found_in_every_line_by_its_whole_name() {
+        let lines: [&[u8]; 3] = [b"a=1; s=x=y ;as=2", b"s=", b"S=3;s=4;sa=5"];
+        assert_eq!(values(&lines, "s"), ["x=y", "", "4"]);
+    }
+
+    #[test]
+    fn a_cookie_that_is_no_ascii_does_not_hide_another() {
+        assert_eq!(values(&["who=Zoë; s=x".as_bytes()], "s"), ["x"]);
+        assert_eq!(values(&[b"who=\xff\xfe; s=x; s=\xff"], "s"), ["x"]);
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_else_a_browser_has_the_cookie_is_found(
+            before in prop::collection::vec("[^;\\x00-\\x1f\\x7f]{0,12}", 0..4),
+            after in prop::collection::vec("[^;\\x00-\\x1f\\x7f]{0,12}", 0..4),
+            value in "[A-Za-z0-9_-]{1,43}",
+        ) {
+            let ours = format!("neptun-session={value}");
+            let all = before.iter().chain([&ours]).chain(&after).cloned().collect::<Vec<_>>().join("; ");
+            prop_assert!(values(&[all.as_bytes()], "neptun-session").contains(&value), "{}", all);
+        }
+
+        #[test]
+        fn no_header_makes_the_reader_panic(line in prop::collection::vec(any::<u8>(), 0..80), name in "[a-z]{0,3}") {
+            if HeaderValue::from_bytes(&line).is_ok() {
+                let _ = values(&[&line], &name);
+            }
+        }
+    }
 }

@@ -15,6 +15,7 @@ use super::secret_token::SecretToken;
 use super::session;
 use super::token_keeping;
 use crate::config::endpoint;
+use crate::constant_time::same;
 use crate::contract::Request;
 use crate::failure::Failure;
 use crate::github_app::mapping::{Shown, note_shown};
@@ -328,7 +329,7 @@ async fn use_state(
     let name = binding_cookie_name(hash.as_str(), secure);
     let same_browser = session::cookie_values(request, &name)
         .filter_map(|value| SecretToken::parse("", value))
-        .any(|browser| browser.hash().as_str() == sign_in.browser_hash);
+        .any(|browser| same(browser.hash().as_str(), &sign_in.browser_hash));
     if !same_browser || sign_in.provider != provider {
         return Err(SignInError::StateMissing);
     }

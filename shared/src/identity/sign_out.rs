@@ -17,10 +17,13 @@ use crate::provider::enterprise_sso::SsoError;
 use crate::provider::upstream::Budget;
 use crate::provider::{ProviderError, ProviderType};
 use crate::service::Service;
-use crate::store::{ProviderToken, Session, UserId};
+use crate::store::{ProviderToken, Session, StoreError, UserId};
 
 /// A logout token is remembered this much longer than it lives, for clocks that differ.
 const REMEMBERED_SECONDS: i64 = 300;
+
+/// How often a user's tokens are looked at until none is left: each may have been renewed a moment before it was ended.
+pub(super) const TRIES: u32 = 4;
 
 /// Signs a browser out. When nothing else of the user needs the tokens (no session, no API key), they are
 /// ended at their hosts and forgotten, with everything that was read with them.
@@ -200,19 +203,32 @@ async fn end_unneeded(
         let ends = ending.iter().any(|ending| ending.hash == session.hash);
         !ends && now < session.expires_at && now < session.ends_at
     };
-    if service.table.sessions_of(user).await?.iter().any(goes_on) {
-        return Ok(true);
-    }
-    if service.table.api_keys_of(user).await?.is_empty() {
-        for token in service.table.provider_tokens(user).await? {
-            end_token(service, user, &token, budget).await?;
+    for _ in 0..TRIES {
+        if service.table.sessions_of(user).await?.iter().any(goes_on) {
+            return Ok(true);
+        }
+        if !service.table.api_keys_of(user).await?.is_empty() || end_tokens(service, user, budget).await? {
+            return Ok(false);
         }
     }
-    Ok(false)
+    Err(StoreError::Conflict.into())
+}
+
+/// Takes away all tokens of a user that there are; true where there are none any more. One that was renewed at this
+/// very moment is there still, and whoever wants it gone looks again.
+///
+/// # Errors
+/// [`Failure`] when the table fails.
+pub(super) async fn end_tokens(service: &Service, user: &UserId, budget: &Budget) -> Result<bool, Failure> {
+    let tokens = service.table.provider_tokens(user).await?;
+    for token in &tokens {
+        end_token(service, user, token, budget).await?;
+    }
+    Ok(tokens.is_empty())
 }
 
 /// Forgets a token, with everything that was read with it, and ends it at its host if it was granted to us.
-pub(super) async fn end_token(
+async fn end_token(
     service: &Service,
     user: &UserId,
     token: &ProviderToken,

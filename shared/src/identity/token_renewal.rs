@@ -12,6 +12,7 @@ use super::brokered;
 use super::host_flow::HostFlow;
 use super::linked_token::LinkedToken;
 use super::token_keeping::{granted, open_access, open_refresh, renewed};
+use crate::constant_time::same;
 use crate::failure::Failure;
 use crate::provider::oauth::{OauthError, TokenGrant};
 use crate::provider::token::TokenError;
@@ -147,7 +148,7 @@ async fn renew_at_broker(
     match service.enterprise_sso.brokered_token(&client, provider, &source, budget).await {
         Ok(Some(token)) => {
             let known = open_access(service, user, row).await?;
-            if known.expose_secret() == token.access.expose_secret() {
+            if same(known.expose_secret(), token.access.expose_secret()) {
                 return Ok(Renewal::Same);
             }
             keep_renewed(service, user, row, &granted(token)).await?;

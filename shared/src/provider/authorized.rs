@@ -88,7 +88,7 @@ pub async fn get_with<T: TokenSource>(
     budget: &Budget,
 ) -> Result<Answer, CallError> {
     let mut token = source.token().await?;
-    let mut renewed = false;
+    let (mut waited, mut renewed) = (false, false);
     let send = async |token: &AccessToken| {
         let mut headers = headers.clone();
         headers.insert(AUTHORIZATION, scheme(&token.secret)?);
@@ -101,10 +101,10 @@ pub async fn get_with<T: TokenSource>(
         if answer.status != StatusCode::UNAUTHORIZED {
             return Ok(answer);
         }
-        if token.fresh && Instant::now() + REPLICATION_LAG < budget.deadline() {
+        // Each once: a new token may have ended all the same, such as by a renewal somewhere else.
+        if token.fresh && !waited && Instant::now() + REPLICATION_LAG < budget.deadline() {
             tokio::time::sleep(REPLICATION_LAG).await;
-            token.fresh = false;
-            renewed = true;
+            waited = true;
             continue;
         }
         if renewed {

@@ -26,6 +26,7 @@ use std::fmt;
 
 /// A kind of git host, or the enterprise identity provider that brokers several.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ProviderType {
     /// GitHub, GitHub Enterprise Server or ghe.com.

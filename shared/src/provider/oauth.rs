@@ -137,3 +137,57 @@ pub fn host_time(answer: &Answer, clock: &Clock) -> i64 {
         .and_then(|since| i64::try_from(since.as_secs()).ok())
         .unwrap_or_else(|| clock.unix())
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn read(status: u16, body: String) -> Result<TokenGrant, OauthError> {
+        let status = StatusCode::from_u16(status).unwrap();
+        let answer = Answer { status, headers: HeaderMap::new(), body: Bytes::from(body) };
+        let code = |code: &str| (code == "invalid_grant").then_some(OauthError::BadCode);
+        read_grant(&answer, &Clock::system(), code, |answer| ProviderError::BadResponse {
+            status: answer.status.as_u16(),
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn a_grant_is_only_what_a_success_names_and_it_ends_when_it_says(
+            status in prop::sample::select(vec![200_u16, 201, 400, 401, 403, 404, 429, 500, 502]),
+            token in "[a-zA-Z0-9_.-]{1,30}",
+            life in any::<i64>(),
+        ) {
+            let now = Clock::system().unix();
+            let body = serde_json::json!({"access_token": token, "expires_in": life}).to_string();
+            match read(status, body) {
+                Ok(grant) => {
+                    prop_assert_eq!((status, grant.access.expose_secret()), (200, &*token));
+                    let end = grant.access_expires_at.unwrap();
+                    prop_assert!(end.abs_diff(now.saturating_add(life)) <= 60, "{} {}", end, life);
+                }
+                Err(_) => prop_assert_ne!(status, 200),
+            }
+        }
+
+        #[test]
+        fn a_refusal_is_told_in_words_fit_for_a_log(error in any::<String>(), status in 200_u16..=500) {
+            let body = serde_json::json!({"access_token": "t", "error": error}).to_string();
+            match read(status, body) {
+                Ok(_) => prop_assert!(false, "an error is no grant"),
+                Err(OauthError::Refused(code)) => {
+                    prop_assert!(code.len() <= 64);
+                    prop_assert!(code.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'));
+                }
+                Err(_) => {}
+            }
+        }
+
+        #[test]
+        fn no_body_makes_the_reader_panic(body in r#"(\{"(access_token|expires_in|error)":)?[\[\]{}":,a-z0-9 -]{0,30}|.*"#) {
+            let _ = read(200, body);
+        }
+    }
+}

@@ -5,6 +5,7 @@ use super::ProviderType;
 
 /// Who owns a repository.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum OwnerType {
     /// A user.

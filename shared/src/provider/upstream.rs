@@ -7,6 +7,7 @@ use std::time::Duration;
 use backon::{ExponentialBuilder, Retryable};
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Method, StatusCode};
+use reqwest::dns::Resolve;
 use rustls_pki_types::CertificateDer;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
@@ -21,6 +22,8 @@ const CONNECT: Duration = Duration::from_secs(3);
 const CALL: Duration = Duration::from_secs(10);
 /// The largest body that is read from a host. A page of 100 repositories is about 0.6 MB.
 const MAX_BODY: usize = 16 * 1024 * 1024;
+/// What is made room for at once where the host announces as much: a large page, and no more on a host's word.
+const PAGE: usize = 1024 * 1024;
 /// How often a failed call is tried again (DESIGN 5).
 const RETRIES: usize = 2;
 /// Same-origin redirects that are followed; GitHub answers with them after renames.
@@ -65,8 +68,27 @@ pub fn tls_config(extra_ca: &[CertificateDer<'static>]) -> Result<rustls::Client
 /// # Errors
 /// [`ClientError`] when a certificate cannot be a root.
 pub fn http_client(extra_ca: &[CertificateDer<'static>]) -> Result<reqwest::Client, ClientError> {
+    built(client_builder(extra_ca)?)
+}
+
+/// The same, with addresses for names that `resolver` gives.
+///
+/// # Errors
+/// [`ClientError`] when a certificate cannot be a root.
+pub fn http_client_resolving<R: Resolve + 'static>(
+    extra_ca: &[CertificateDer<'static>],
+    resolver: R,
+) -> Result<reqwest::Client, ClientError> {
+    built(client_builder(extra_ca)?.dns_resolver(resolver))
+}
+
+fn built(builder: reqwest::ClientBuilder) -> Result<reqwest::Client, ClientError> {
+    builder.build().map_err(|error| ClientError::Build(error.without_url().to_string()))
+}
+
+fn client_builder(extra_ca: &[CertificateDer<'static>]) -> Result<reqwest::ClientBuilder, ClientError> {
     let tls = tls_config(extra_ca)?;
-    reqwest::Client::builder()
+    Ok(reqwest::Client::builder()
         .tls_backend_preconfigured(tls)
         .no_proxy()
         .user_agent(USER_AGENT)
@@ -80,9 +102,7 @@ pub fn http_client(extra_ca: &[CertificateDer<'static>]) -> Result<reqwest::Clie
             } else {
                 attempt.stop()
             }
-        }))
-        .build()
-        .map_err(|error| ClientError::Build(error.without_url().to_string()))
+        })))
 }
 
 /// What one request of ours may spend on hosts: time, and calls at once to each of them. What it has spent is
@@ -293,7 +313,8 @@ impl Upstream {
             return Err(failed(ProviderError::BadResponse { status: StatusCode::FOUND.as_u16() }, false));
         }
         let status = response.status();
-        let mut body = BytesMut::new();
+        let announced = response.content_length().and_then(|length| usize::try_from(length).ok());
+        let mut body = BytesMut::with_capacity(announced.unwrap_or_default().min(PAGE));
         while let Some(chunk) = response.chunk().await.map_err(|error| send_failed(&error, &mut under_way))? {
             if body.len() + chunk.len() > MAX_BODY {
                 tracing::warn!(provider = provider.as_str(), "a host's body is over the limit");

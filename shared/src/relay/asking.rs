@@ -186,7 +186,8 @@ impl Relayed {
         tags
     }
 
-    /// The copy's body with its headers and those of the 304 over them (RFC 9111, 4.3.4).
+    /// The copy's body with its headers and those of the 304 over them (RFC 9111, 4.3.4), but for the type, which is
+    /// that of the body (3.2).
     fn confirmed(copy: Arc<Copy>, tag: HeaderValue, not_modified: &Answer, client: &HeaderMap) -> Self {
         let mut headers = copy.headers.clone();
         let known = copy.is_known(client) || if_none_match::names(client, &tag);
@@ -194,7 +195,7 @@ impl Relayed {
             headers.remove(name);
         }
         headers.insert(ETAG, tag);
-        for name in ANSWER_HEADERS.iter().chain([&LINK, &VARY]) {
+        for name in ANSWER_HEADERS.iter().filter(|name| **name != CONTENT_TYPE).chain([&LINK, &VARY]) {
             if let Some(value) = not_modified.headers.get(name) {
                 headers.insert(name, value.clone());
             }

@@ -161,6 +161,8 @@ fn trace_id(header: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::failure::CredentialProblem;
     use crate::provider::{ProviderError, ProviderType};
@@ -192,5 +194,18 @@ mod tests {
         let record = Record::default();
         record.problem(&"a kept answer was served");
         assert_eq!(level(None, &record.so_far()), Level::WARN);
+    }
+
+    proptest! {
+        #[test]
+        fn the_trace_is_a_part_of_the_header_and_nothing_of_what_is_around_it(
+            root in "[0-9a-f-]{1,35}",
+            others in prop::collection::vec("[A-QS-Za-z]{1,8}=[0-9a-z:]{0,8}", 0..3),
+            place in any::<prop::sample::Index>(),
+        ) {
+            let mut parts = others;
+            parts.insert(place.index(parts.len() + 1), format!("Root={root}"));
+            prop_assert_eq!(trace_id(&parts.join(";")), Some(root));
+        }
     }
 }

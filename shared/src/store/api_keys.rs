@@ -115,3 +115,36 @@ impl Table {
         self.set(&hash_key(&key.hash), &[("last_used_at", number(at))]).await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn an_id_that_was_made_is_read_and_any_other_text_is_none() {
+        let id = ApiKeyId::generate(&Clock::system()).unwrap();
+        assert_eq!(ApiKeyId::parse(id.as_str()), Some(id));
+        for text in [
+            "",
+            "key_",
+            "key_01J",
+            "01M7ZC4GF7WMZADPWVZFVS8F0X",
+            "key_01M7ZC4GF7WMZADPWVZFVS8F0X#",
+            "usr_01M7ZC4GF7WMZADPWVZFVS8F0X",
+        ] {
+            assert_eq!(ApiKeyId::parse(text), None, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn an_id_never_holds_what_separates_the_parts_of_a_key(text in "key_[0-9A-Za-z#]{26}|.*") {
+            if let Some(id) = ApiKeyId::parse(&text) {
+                prop_assert_eq!(id.as_str(), &text);
+                prop_assert!(text.len() == 30 && text[4..].bytes().all(|byte| byte.is_ascii_alphanumeric()));
+            }
+        }
+    }
+}

@@ -74,12 +74,12 @@ pub enum LinkOutcome {
 
 #[derive(Serialize, Deserialize)]
 pub(super) struct Finder {
-    user_id: UserId,
+    pub(super) user_id: UserId,
 }
 
-#[derive(Serialize)]
-struct User<'a> {
-    user_id: &'a UserId,
+#[derive(Serialize, Deserialize)]
+pub(super) struct User {
+    pub(super) user_id: UserId,
     created_at: i64,
 }
 
@@ -169,7 +169,7 @@ impl Table {
             Write::put(&key, identity, view)?,
         ];
         if new_user {
-            let user = User { user_id: &identity.user_id, created_at: identity.linked_at };
+            let user = User { user_id: identity.user_id.clone(), created_at: identity.linked_at };
             writes.push(Write::put(&Key::new(identity.user_id.partition(), "USER"), &user, Only::IfAbsent)?);
         }
         self.transact(writes).await?;

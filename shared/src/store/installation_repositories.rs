@@ -123,6 +123,16 @@ impl RepositoryList {
         list
     }
 
+    /// The list whose chunks, one after another, are these bytes.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] when they are no list.
+    pub fn unpacked(bytes: &[u8]) -> Result<Self, StoreError> {
+        let mut text = Vec::new();
+        ZlibDecoder::new(bytes).read_to_end(&mut text).map_err(|error| damaged(&error))?;
+        serde_json::from_slice(&text).map_err(|error| damaged(&error.into()))
+    }
+
     /// Those that are reached, by number.
     pub fn reached(&self) -> impl Iterator<Item = (u64, &KnownRepository)> {
         self.by_id.iter().filter(|(_, known)| known.reached).map(|(id, known)| (*id, known))
@@ -137,7 +147,7 @@ impl RepositoryList {
 #[derive(Serialize, Deserialize)]
 pub(super) struct Chunk {
     #[serde(with = "serde_bytes")]
-    bytes: Vec<u8>,
+    pub(super) bytes: Vec<u8>,
 }
 
 fn prefix(version: i64) -> String {
@@ -198,9 +208,7 @@ pub(super) async fn read(
         return Err(StoreError::Conflict);
     }
     let bytes: Vec<u8> = chunks.into_iter().flat_map(|chunk| chunk.bytes).collect();
-    let mut text = Vec::new();
-    ZlibDecoder::new(bytes.as_slice()).read_to_end(&mut text).map_err(|error| damaged(&error))?;
-    serde_json::from_slice(&text).map_err(|error| damaged(&error.into()))
+    RepositoryList::unpacked(&bytes)
 }
 
 fn damaged(error: &std::io::Error) -> StoreError {

@@ -95,7 +95,8 @@ impl KnownInstallation {
     }
 
     /// Whether GitHub has to be asked about it or about its repositories.
-    fn is_to_be_asked_for(&self) -> bool {
+    #[must_use]
+    pub fn is_to_be_asked_for(&self) -> bool {
         self.unsure || self.repositories.as_ref().is_some_and(|at| at.unsure)
     }
 
@@ -171,7 +172,7 @@ struct Stored<'a> {
 
 #[derive(Serialize, Deserialize)]
 pub(super) struct Pointer {
-    user_id: UserId,
+    pub(super) user_id: UserId,
 }
 
 pub(super) fn partition(id: u64) -> String {
@@ -205,7 +206,7 @@ fn put(known: &KnownInstallation, only: Only) -> Result<Write, StoreError> {
 
 #[derive(Serialize, Deserialize)]
 pub(super) struct Mark {
-    installation_id: u64,
+    pub(super) installation_id: u64,
 }
 
 /// What has to be written so that the mark of an installation tells whether GitHub has to be asked about it.

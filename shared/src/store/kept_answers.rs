@@ -56,7 +56,7 @@ const MARK_SECONDS: i64 = 2 * 24 * 3600;
 #[derive(Serialize, Deserialize)]
 pub(super) struct Forgotten {
     forgotten_at: i64,
-    expires_at: i64,
+    pub(super) expires_at: i64,
 }
 
 impl Table {

@@ -156,8 +156,9 @@ impl Table {
         self.set_only(&key(user, token.slot()), &attributes, only).await
     }
 
-    /// Forgets a user's token as it was read, and everything that was read with it. One that has taken its place
-    /// meanwhile is somebody's newer word, and stays.
+    /// Forgets a user's token as it was read, and everything that was read with it: before the token, so that where
+    /// the table fails or the process dies on the way it is there to be forgotten again, and after it, because of what
+    /// was being written meanwhile. A token that has taken its place is somebody's newer word, and stays.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -167,6 +168,7 @@ impl Table {
         token: &ProviderToken,
         now: i64,
     ) -> Result<(), StoreError> {
+        self.forget_what_was_read(user, token.provider, now).await?;
         let only = Only::IfEquals("version", number(i64::try_from(token.version).unwrap_or(i64::MAX)));
         match self.write(Write::Delete(key(user, token.slot()), only)).await {
             // Gone already, or replaced.

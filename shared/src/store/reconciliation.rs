@@ -69,14 +69,14 @@ impl Redelivery {
 
 #[derive(Serialize, Deserialize)]
 pub(super) struct Held {
-    holder: String,
-    held_until: i64,
+    pub(super) holder: String,
+    pub(super) held_until: i64,
 }
 
 #[derive(Serialize, Deserialize)]
 pub(super) struct SweptPage {
     ids: Vec<u64>,
-    expires_at: i64,
+    pub(super) expires_at: i64,
 }
 
 fn state_key() -> Key {
@@ -114,7 +114,12 @@ impl Table {
             version => Only::IfEquals("version", number(version)),
         };
         let next = ReconcileState { version: state.version + 1, ..state.clone() };
-        self.write(Write::put(&state_key(), &next, only)?).await?;
+        match self.write(Write::put(&state_key(), &next, only)?).await {
+            Ok(()) => {}
+            // Our own, if the answer was lost and the SDK tried again.
+            Err(StoreError::Conflict) if self.get(&state_key()).await?.as_ref() == Some(&next) => {}
+            Err(error) => return Err(error),
+        }
         *state = next;
         Ok(())
     }

@@ -193,8 +193,8 @@ fn logout_token_key(hash: &str) -> Key {
 }
 
 #[derive(Serialize, Deserialize)]
-struct LogoutTokenUsed {
-    expires_at: i64,
+pub(super) struct LogoutTokenUsed {
+    pub(super) expires_at: i64,
 }
 
 fn ending(session: &Session) -> Vec<Write> {

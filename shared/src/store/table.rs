@@ -213,8 +213,10 @@ impl Table {
     pub(super) async fn get_many<T: DeserializeOwned>(&self, keys: &[Key]) -> Result<Vec<T>, StoreError> {
         let mut rows = Vec::with_capacity(keys.len());
         let mut asked: Vec<Item> = keys.iter().map(Key::attributes).collect();
+        let mut in_vain = 0;
         while !asked.is_empty() {
             let rest = asked.split_off(asked.len().min(BATCH));
+            let sent = asked.len();
             let keys =
                 KeysAndAttributes::builder().set_keys(Some(asked)).consistent_read(true).build().map_err(
                     |error| StoreError::Unavailable { operation: "BatchGetItem", reason: error.to_string() },
@@ -236,6 +238,11 @@ impl Table {
                 .into_values()
                 .flat_map(|keys| keys.keys)
                 .collect();
+            if asked.len() == sent {
+                batches::pause("BatchGetItem", "the keys stay unprocessed", &mut in_vain).await?;
+            } else {
+                in_vain = 0;
+            }
             asked.extend(rest);
         }
         Ok(rows)
@@ -294,6 +301,23 @@ impl Table {
                 return Ok(count);
             }
         }
+    }
+
+    /// A page of all items (strongly consistent), and where the next one begins.
+    pub(super) async fn scan_page(
+        &self,
+        start: Option<Item>,
+    ) -> Result<(Vec<Item>, Option<Item>), StoreError> {
+        let answer = self
+            .client
+            .scan()
+            .table_name(&*self.name)
+            .consistent_read(true)
+            .set_exclusive_start_key(start)
+            .send()
+            .await
+            .map_err(failed("Scan"))?;
+        Ok((answer.items.unwrap_or_default(), answer.last_evaluated_key.filter(|key| !key.is_empty())))
     }
 
     /// All items of a partition whose sort keys begin so, in order, all pages, strongly consistent. An empty

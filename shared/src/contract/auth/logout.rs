@@ -7,14 +7,21 @@ use url::Url;
 
 use crate::contract::{Family, Response};
 
+/// Where the session at the enterprise SSO ends.
 #[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 struct SessionAtIssuer<'a> {
+    /// The address to which the browser goes next.
     end_session_url: &'a str,
 }
 
+/// Why a logout token ended nothing (OpenID Connect Back-Channel Logout 1.0, 2.8).
 #[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(rename = "LogoutTokenRefused"))]
 struct Refused<'a> {
+    /// OAuth's word for it.
     error: &'static str,
+    /// What is wrong with the logout token.
     error_description: &'a str,
 }
 
@@ -29,6 +36,14 @@ pub fn session_at_issuer(end_session: &Url) -> Response {
 pub fn logout_refused(description: &str) -> Response {
     let refused = Refused { error: "invalid_request", error_description: description };
     Family::Auth.json(StatusCode::BAD_REQUEST, &refused)
+}
+
+/// The schemas of these bodies, for the API's document.
+#[cfg(feature = "openapi")]
+pub(in crate::contract) fn describe(generator: &mut schemars::SchemaGenerator) {
+    use crate::contract::schemas::add;
+    add::<SessionAtIssuer<'_>>(generator);
+    add::<Refused<'_>>(generator);
 }
 
 #[cfg(test)]

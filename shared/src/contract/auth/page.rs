@@ -4,6 +4,7 @@
 use http::header::{CONTENT_SECURITY_POLICY, HeaderName, REFERRER_POLICY};
 use http::{HeaderValue, StatusCode};
 
+use super::ReturnTo;
 use crate::contract::problem::{Problem, display_name};
 use crate::contract::{Response, bytes, with_header, with_retry_after};
 use crate::failure::Failure;
@@ -137,6 +138,25 @@ impl Notice {
         };
         page.answer(self.status(), self.code())
     }
+}
+
+/// Asks whoever is signed in whether they want to link an account; `confirmation` goes back with the answer.
+#[must_use]
+pub fn confirm_linking(provider: ProviderType, return_to: &ReturnTo, confirmation: &str) -> Response {
+    let name = display_name(provider);
+    let query = form_urlencoded::Serializer::new(String::new())
+        .append_pair("return_to", return_to.as_str())
+        .append_pair("confirmation", confirmation)
+        .finish();
+    Page::new(
+        format!("Link your {name} account?"),
+        format!(
+            "You are signed in. The account at {name} that this browser is signed in to will belong to your user \
+             here. If you did not ask for this, close this page: nothing has changed."
+        ),
+    )
+    .with_link(format!("/auth/{provider}/login?{query}"), "Link the account")
+    .answer(StatusCode::OK, "confirm_linking")
 }
 
 /// The page for a failure. Wrong parameters are 400 here: a person followed a broken link.

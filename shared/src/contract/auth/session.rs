@@ -10,9 +10,13 @@ use crate::provider::ProviderType;
 
 /// The caller's session.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub struct Session {
+    /// Whether somebody is.
     signed_in: bool,
+    /// Who: what stands in `/api/users/{user_id}`; `null` where nobody is signed in.
     user_id: Option<String>,
+    /// Their accounts at the hosts.
     providers: Vec<LinkedProvider>,
 }
 
@@ -38,6 +42,7 @@ impl Session {
 
 /// An identity of the user at a provider.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub struct LinkedProvider {
     /// The provider.
     pub provider: ProviderType,
@@ -49,6 +54,7 @@ pub struct LinkedProvider {
     pub avatar_url: Option<String>,
     /// When it was linked.
     #[serde(serialize_with = "date::moment")]
+    #[cfg_attr(feature = "openapi", schemars(with = "date::Moment"))]
     pub linked_at: OffsetDateTime,
     /// Whether its token is of use.
     pub status: LinkStatus,
@@ -56,12 +62,20 @@ pub struct LinkedProvider {
 
 /// What has become of a linked provider's token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum LinkStatus {
     /// It works, or can be renewed.
     Linked,
     /// Only a new sign-in helps.
     Expired,
+}
+
+/// The schemas of these bodies, for the API's document.
+#[cfg(feature = "openapi")]
+pub(in crate::contract) fn describe(generator: &mut schemars::SchemaGenerator) {
+    use crate::contract::schemas::add;
+    add::<Session>(generator);
 }
 
 #[cfg(test)]

@@ -36,10 +36,15 @@ const DOCS: &str = "https://docs.github.com/rest";
 const DOCS_OF_RATE_LIMITS: &str =
     "https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api";
 
+/// An error in GitHub's form.
 #[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(rename = "BasicError"))]
 struct Error<'a> {
+    /// What happened, in GitHub's words where it has some.
     message: &'a str,
+    /// Where GitHub explains it.
     documentation_url: &'a str,
+    /// The status once more, as text.
     status: &'a str,
 }
 
@@ -97,6 +102,13 @@ const fn upstream(error: ProviderError) -> Option<&'static str> {
         ProviderError::RateLimited { .. } => Some("API rate limit exceeded"),
         ProviderError::BadResponse { .. } | ProviderError::Unreachable | ProviderError::Timeout => None,
     }
+}
+
+/// The schemas of these bodies, for the API's document.
+#[cfg(feature = "openapi")]
+pub(in crate::contract) fn describe(generator: &mut schemars::SchemaGenerator) {
+    use crate::contract::schemas::add;
+    add::<Error<'_>>(generator);
 }
 
 #[cfg(test)]

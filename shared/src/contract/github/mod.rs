@@ -9,3 +9,9 @@ pub mod parameters;
 pub use headers::{ANSWER_HEADERS, REQUEST_HEADERS, forwarded_request_headers, passed_through};
 pub use link::rewrite_link;
 pub use parameters::{ListQuery, Username};
+
+/// The schemas of these bodies, for the API's document.
+#[cfg(feature = "openapi")]
+pub(in crate::contract) fn describe(generator: &mut schemars::SchemaGenerator) {
+    errors::describe(generator);
+}

@@ -109,6 +109,8 @@ impl fmt::Display for Username {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::{ListQuery, Username};
     use crate::failure::Failure;
 
@@ -151,6 +153,31 @@ mod tests {
             "a\\b", "a@b", &long,
         ] {
             assert!(Username::parse(text).is_err(), "{text:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_asked_for_is_bounded_or_refused_by_name(page in ".{0,12}", per_page in "-?[0-9]{0,24}") {
+            let query = form_urlencoded::Serializer::new(String::new())
+                .append_pair("page", &page).append_pair("per_page", &per_page).finish();
+            match ListQuery::parse(&query) {
+                Ok(query) => {
+                    prop_assert!(query.page.is_none_or(|page| page >= 1));
+                    prop_assert!(query.per_page.is_none_or(|per_page| (1..=100).contains(&per_page)));
+                }
+                Err(Failure::Invalid(problems)) => prop_assert!(!problems.is_empty()),
+                Err(other) => prop_assert!(false, "{:?}", other),
+            }
+        }
+
+        #[test]
+        fn what_is_a_login_is_one_segment_of_an_address(text in "[a-zA-Z0-9_./%?#@-]{0,42}|.*") {
+            if let Ok(name) = Username::parse(&text) {
+                let base = url::Url::parse("https://api.github.com/users/").unwrap();
+                let address = base.join(&format!("{name}/installation")).unwrap();
+                prop_assert_eq!(address.as_str(), format!("https://api.github.com/users/{text}/installation"));
+            }
         }
     }
 }

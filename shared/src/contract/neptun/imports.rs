@@ -15,6 +15,7 @@ const BODY_MAX: usize = 6_000_000;
 
 /// A repository that can be imported: seventeen keys, in this order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(rename = "GithubRepositoryImport"))]
 pub struct ImportRow {
     /// The row's number, which never repeats: GitHub's id of the repository.
     pub id: u64,
@@ -46,9 +47,11 @@ pub struct ImportRow {
     pub github_repository_is_archived: bool,
     /// Creation.
     #[serde(serialize_with = "date::moment")]
+    #[cfg_attr(feature = "openapi", schemars(with = "date::Moment"))]
     pub created_at: OffsetDateTime,
     /// Last change.
     #[serde(serialize_with = "date::moment")]
+    #[cfg_attr(feature = "openapi", schemars(with = "date::Moment"))]
     pub updated_at: OffsetDateTime,
     /// The `id` of the installation's row.
     pub github_app_installation_id: u64,

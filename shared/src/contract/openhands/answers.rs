@@ -102,27 +102,39 @@ pub fn failure(failure: &Failure) -> Response {
 
 /// FastAPI's own errors.
 #[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(rename = "DetailOf{T}"))]
 struct Detail<T> {
     detail: T,
 }
 
 /// pydantic's form of a problem; the order of the keys is the order on the wire.
 #[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(rename = "ValidationError"))]
 struct Problematic<'a> {
+    /// pydantic's word for the kind of problem.
     r#type: &'a str,
+    /// Where: `query`, `path` or `body`, then the name.
     loc: &'a [Location],
+    /// What is wrong, in a sentence.
     msg: &'a str,
+    /// What was given; `null` where nothing was.
     input: &'a Value,
+    /// What the sentence is made of.
     #[serde(skip_serializing_if = "Option::is_none")]
     ctx: Option<&'a Value>,
 }
 
 /// What OpenHands has no form for. Its client shows `error` to the user (reference, 2).
 #[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(rename = "Error"))]
 struct Toast<'a> {
+    /// A few words, which OpenHands' client shows to the user.
     error: &'a str,
+    /// One sentence more: what happened and what helps.
     message: &'a str,
+    /// A stable snake_case word for programs.
     code: &'a str,
+    /// Whose failure it was; `null` where it was no host's.
     provider: Option<ProviderType>,
 }
 
@@ -171,6 +183,15 @@ fn encoded(installation: &str) -> String {
 
 const NOT_IN_PARTIAL_RESULT: &percent_encoding::AsciiSet =
     &percent_encoding::CONTROLS.add(b' ').add(b',').add(b'=').add(b'%').add(b'"');
+
+/// The schemas of these bodies, for the API's document.
+#[cfg(feature = "openapi")]
+pub(in crate::contract) fn describe(generator: &mut schemars::SchemaGenerator) {
+    use crate::contract::schemas::add;
+    add::<Detail<String>>(generator);
+    add::<Detail<Vec<Problematic<'_>>>>(generator);
+    add::<Toast<'_>>(generator);
+}
 
 #[cfg(test)]
 mod tests;

@@ -42,7 +42,7 @@ pub fn given_tokens(content_type: Option<&str>, body: &[u8]) -> Result<Vec<Given
         Some(Value::Object(tokens)) => tokens,
         Some(other) => {
             let text = "Input should be a valid dictionary";
-            return Err(Failure::Invalid(vec![problem("dict_type", &[FIELD], text, other)]));
+            return Err(Failure::Invalid(vec![problem("dict_type", &[FIELD], text, &without_texts(other))]));
         }
     };
     let (mut given, mut problems) = (Vec::new(), Vec::new());
@@ -105,8 +105,17 @@ fn text(
 fn not_an_object(location: &[&str], input: &Value) -> FieldProblem {
     let text = "Input should be a valid dictionary or object to extract fields from";
     // It may be a token that was given without its field.
-    let shown = if location.is_empty() { input.clone() } else { Value::from("**********") };
+    let shown = if location.is_empty() { without_texts(input) } else { Value::from("**********") };
     problem("model_attributes_type", location, text, &shown)
+}
+
+/// What is shown of a value that stands where tokens are expected: a text or a list may hold one.
+fn without_texts(input: &Value) -> Value {
+    match input {
+        Value::Array(items) if items.is_empty() => input.clone(),
+        Value::String(_) | Value::Array(_) | Value::Object(_) => Value::from("**********"),
+        Value::Null | Value::Bool(_) | Value::Number(_) => input.clone(),
+    }
 }
 
 fn problem(kind: &'static str, location: &[&str], message: &str, input: &Value) -> FieldProblem {
@@ -119,12 +128,16 @@ fn problem(kind: &'static str, location: &[&str], message: &str, input: &Value) 
     }
 }
 
+/// What was done.
 #[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 struct Message {
     message: &'static str,
 }
 
+/// Why no token was stored.
 #[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(rename = "GitProvidersError"))]
 struct Error<'a> {
     error: &'a str,
 }
@@ -162,8 +175,17 @@ pub fn of_another_user(provider: ProviderType) -> Response {
     Family::OpenHands.json(StatusCode::CONFLICT, &Error { error: &error })
 }
 
+/// The schemas of these bodies, for the API's document.
+#[cfg(feature = "openapi")]
+pub(in crate::contract) fn describe(generator: &mut schemars::SchemaGenerator) {
+    use crate::contract::schemas::add;
+    add::<Message>(generator);
+    add::<Error<'_>>(generator);
+}
+
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use secrecy::ExposeSecret;
 
     use super::*;
@@ -222,6 +244,24 @@ mod tests {
     }
 
     #[test]
+    fn a_token_in_the_wrong_place_is_not_repeated_either() {
+        let text = |failure: Failure| wire(&Family::OpenHands.failure(&failure));
+        for body in [
+            json!("ghp_secret"),
+            json!(["ghp_secret"]),
+            json!({"provider_tokens": "ghp_secret"}),
+            json!({"provider_tokens": [{"token": "ghp_secret"}]}),
+        ] {
+            let told = text(read(&body).unwrap_err());
+            assert!(told.starts_with("422") && !told.contains("ghp_secret"), "{told}");
+        }
+        // Of another type than JSON, the body is one text.
+        let body = br#"{"provider_tokens": {"github": {"token": "ghp_secret"}}}"#;
+        let told = text(given_tokens(Some("text/plain"), body).unwrap_err());
+        assert!(told.starts_with("422") && !told.contains("ghp_secret"), "{told}");
+    }
+
+    #[test]
     fn the_answers_are_openhands_own() {
         let answers = [
             stored(),
@@ -235,5 +275,23 @@ mod tests {
             .map(|answer| format!("{} {}", answer.status(), String::from_utf8_lossy(answer.body().as_ref())))
             .collect();
         insta::assert_snapshot!(answers.join("\n"));
+    }
+
+    proptest! {
+        #[test]
+        fn a_given_token_is_read_back_without_the_blanks_around_it(
+            token in "[ ]{0,2}[!-~]{1,40}[ ]{0,2}",
+            host in proptest::option::of("[a-z.:0-9]{1,20}"),
+        ) {
+            let given = read(&json!({"provider_tokens": {"gitlab": {"token": token, "host": host}}})).unwrap();
+            prop_assert_eq!(given.len(), 1);
+            prop_assert_eq!(given[0].token.as_ref().map(ExposeSecret::expose_secret), Some(token.trim()));
+            prop_assert_eq!(&given[0].host, &host);
+        }
+
+        #[test]
+        fn no_body_makes_the_reader_panic(text in r#"(\{"provider_tokens":)?[\[\]{}":,a-z0-9 ]{0,40}|.*"#) {
+            let _ = given_tokens(JSON, text.as_bytes());
+        }
     }
 }

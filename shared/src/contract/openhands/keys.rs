@@ -9,6 +9,7 @@ use crate::contract::{Family, Response, date, empty};
 
 /// A key at the moment it is made: the only answer that ever holds it.
 #[derive(Clone, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(rename = "NewApiKey"))]
 pub struct NewKey {
     /// What `DELETE /api/keys/{id}` takes.
     pub id: String,
@@ -20,6 +21,7 @@ pub struct NewKey {
     pub key: String,
     /// When it was made.
     #[serde(serialize_with = "date::moment")]
+    #[cfg_attr(feature = "openapi", schemars(with = "date::Moment"))]
     pub created_at: OffsetDateTime,
 }
 
@@ -31,6 +33,7 @@ impl std::fmt::Debug for NewKey {
 
 /// A key in the list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(rename = "ApiKey"))]
 pub struct KeyRow {
     /// What `DELETE /api/keys/{id}` takes.
     pub id: String,
@@ -40,9 +43,11 @@ pub struct KeyRow {
     pub prefix: String,
     /// When it was made.
     #[serde(serialize_with = "date::moment")]
+    #[cfg_attr(feature = "openapi", schemars(with = "date::Moment"))]
     pub created_at: OffsetDateTime,
     /// When it last proved a caller, `null` for never.
     #[serde(serialize_with = "date::optional")]
+    #[cfg_attr(feature = "openapi", schemars(with = "Option<date::Moment>"))]
     pub last_used_at: Option<OffsetDateTime>,
 }
 
@@ -62,6 +67,14 @@ pub fn list(keys: &[KeyRow]) -> Response {
 #[must_use]
 pub fn deleted() -> Response {
     empty(StatusCode::NO_CONTENT)
+}
+
+/// The schemas of these bodies, for the API's document.
+#[cfg(feature = "openapi")]
+pub(in crate::contract) fn describe(generator: &mut schemars::SchemaGenerator) {
+    use crate::contract::schemas::add;
+    add::<NewKey>(generator);
+    add::<KeyRow>(generator);
 }
 
 #[cfg(test)]

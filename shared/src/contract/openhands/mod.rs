@@ -17,3 +17,12 @@ pub use installation_id::installation_id_for;
 pub use keys::{KeyRow, NewKey};
 pub use parameters::{DEFAULT_PAGE, DEFAULT_PER_PAGE, InstallationsQuery, RepositoriesQuery};
 pub use repository::{Repository, link_header};
+
+/// The schemas of these bodies, for the API's document.
+#[cfg(feature = "openapi")]
+pub(in crate::contract) fn describe(generator: &mut schemars::SchemaGenerator) {
+    answers::describe(generator);
+    git_providers::describe(generator);
+    keys::describe(generator);
+    repository::describe(generator);
+}

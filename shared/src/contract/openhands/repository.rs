@@ -8,6 +8,7 @@ use crate::provider::{self, OwnerType, ProviderType};
 
 /// `Repository` of OpenHands 0.53.0: always these nine keys in this order, `null` where the host tells nothing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub struct Repository {
     /// The host's id, as text.
     pub id: String,
@@ -19,7 +20,7 @@ pub struct Repository {
     pub is_public: bool,
     /// Stars.
     pub stargazers_count: Option<u64>,
-    /// The next page, as [`link_header`] writes it.
+    /// The link to the next page, the same on every item of a page; `null` on the last, as [`link_header`] writes it.
     pub link_header: Option<String>,
     /// Last push.
     pub pushed_at: Option<String>,
@@ -64,6 +65,13 @@ pub fn link_header(query: &RepositoriesQuery, next_page: u32) -> String {
         next.append_pair("installation_id", installation_id);
     }
     format!("</api/user/repositories?{}>; rel=\"next\"", next.finish())
+}
+
+/// The schemas of these bodies, for the API's document.
+#[cfg(feature = "openapi")]
+pub(in crate::contract) fn describe(generator: &mut schemars::SchemaGenerator) {
+    use crate::contract::schemas::add;
+    add::<Repository>(generator);
 }
 
 #[cfg(test)]

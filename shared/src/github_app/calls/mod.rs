@@ -2,6 +2,9 @@
 //! What another JWT would be is decided in `app`; calls with users' tokens are `provider::github`'s.
 
 mod deliveries;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod installations;
 mod repositories;
 

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use http::HeaderValue;
 use http::header::LINK;
+use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
@@ -102,4 +103,28 @@ fn deliveries_are_read_with_what_some_of_them_lack() {
     assert_eq!((&page.deliveries[0], page.deliveries.len(), page.unreadable), (&first, 2, 1));
     assert_eq!(page.deliveries[1].status_code, None);
     assert_eq!(page.next.as_deref(), Some("v1_=1"));
+}
+
+proptest! {
+    #[test]
+    fn no_odd_item_costs_a_page_and_every_item_is_counted(
+        items in proptest::collection::vec(
+            proptest::sample::select(vec![
+                "null", "[]", "{}", "5", r#"{"id":1}"#, r#"{"id":-1}"#, r#"{"id":2,"account":[]}"#,
+                r#"{"id":3,"guid":"g","delivered_at":"2024-01-01T00:00:00Z","event":"ping"}"#,
+                r#"{"id":4,"account":{"slug":"acme","id":1},"updated_at":"2024-01-01T00:00:00+02:00"}"#,
+            ]),
+            0..8,
+        ),
+        number in 1_u32..50,
+        link in "(<[a-z/?=&0-9]{0,20}(page|cursor)=[a-z0-9]{1,3}>; rel=\"(next|last)\",? ?){0,2}",
+    ) {
+        let body: serde_json::Value = serde_json::from_str(&format!("[{}]", items.join(","))).unwrap();
+        let read = page(&body, Some(&link), number);
+        prop_assert_eq!(read.installations.len() + read.unreadable, items.len());
+        prop_assert!(read.last_page >= number);
+        let read = deliveries(&body, Some(&link), Some("a1"));
+        prop_assert_eq!(read.deliveries.len() + read.unreadable, items.len());
+        prop_assert_ne!(read.next.as_deref(), Some("a1"));
+    }
 }

@@ -10,8 +10,9 @@ use crate::provider::field::value;
 use crate::provider::upstream::Answer;
 use crate::provider::{ForbiddenReason, ProviderError};
 
-/// How much of a host's own words may stand in a log.
-const LOGGED: usize = 120;
+/// How many scopes are told of, and how long one may be.
+const SCOPES: usize = 8;
+const LONGEST_SCOPE: usize = 40;
 
 #[derive(Deserialize)]
 struct ErrorBody<'a> {
@@ -66,7 +67,7 @@ pub fn classify(answer: &Answer) -> ProviderError {
         }
         404 => ProviderError::NotFound,
         410 => {
-            let change = message(answer).unwrap_or_default();
+            let change = message(answer).and_then(|message| change(&message));
             tracing::error!(change, "Bitbucket has removed an endpoint that is still called");
             ProviderError::BadResponse { status }
         }
@@ -90,14 +91,62 @@ fn details(answer: &Answer) -> Option<Details<'_>> {
     value(body.error)
 }
 
-/// The host's own words, cut to what may stand in a log.
+/// The host's own words. They stand in no log: whatever the host quotes in them would stand there too.
 fn message(answer: &Answer) -> Option<String> {
-    let message = text(details(answer)?.message)?;
-    Some(message.chars().filter(|c| !c.is_control()).take(LOGGED).collect())
+    text(details(answer)?.message)
 }
 
-/// The names of the scopes that were required, where a 403 lists them.
+/// The number under which Bitbucket has announced a removal, such as `CHANGE-2770`.
+fn change(message: &str) -> Option<String> {
+    let (_, rest) = message.split_once("CHANGE-")?;
+    let number: String = rest.chars().take_while(char::is_ascii_digit).take(8).collect();
+    (!number.is_empty()).then(|| format!("CHANGE-{number}"))
+}
+
+/// The names of the scopes that were required, where a 403 lists them: what has the form of one.
 fn missing_scopes(answer: &Answer) -> Option<String> {
     let scopes: Scopes = value(details(answer)?.detail)?;
-    Some(scopes.required.join(" ").chars().filter(|c| !c.is_control()).take(LOGGED).collect())
+    let is_name = |scope: &&String| {
+        (1..=LONGEST_SCOPE).contains(&scope.len())
+            && scope.bytes().all(|byte| byte.is_ascii_lowercase() || matches!(byte, b':' | b'_'))
+    };
+    let names: Vec<&str> = scopes.required.iter().filter(is_name).take(SCOPES).map(String::as_str).collect();
+    (!names.is_empty()).then(|| names.join(" "))
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use http::HeaderMap;
+
+    use super::*;
+
+    fn answer(status: u16, body: &str) -> Answer {
+        let status = StatusCode::from_u16(status).expect("a status");
+        Answer { status, headers: HeaderMap::new(), body: Bytes::from(body.to_owned()) }
+    }
+
+    #[test]
+    fn of_a_removal_its_number_is_told_and_nothing_else() {
+        assert_eq!(change("See CHANGE-2770 for details.").as_deref(), Some("CHANGE-2770"));
+        assert_eq!(change("CHANGE-123456789012").as_deref(), Some("CHANGE-12345678"));
+        for other in ["", "This API is gone", "CHANGE-", "CHANGE-x1", "change-2770"] {
+            assert_eq!(change(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn of_missing_scopes_those_are_told_that_have_the_form_of_one() {
+        let required = |scopes: &str| {
+            missing_scopes(&answer(403, &format!(r#"{{"error":{{"detail":{{"required":{scopes}}}}}}}"#)))
+        };
+        assert_eq!(
+            required(r#"["account","pullrequest:write","read:workspace:bitbucket"]"#).as_deref(),
+            Some("account pullrequest:write read:workspace:bitbucket")
+        );
+        for odd in [r#"["ATBB0123abc"]"#, r#"["token x"]"#, r#"["https://x"]"#, r#"[""]"#, "[]", "7"] {
+            assert_eq!(required(odd), None, "{odd}");
+        }
+        assert_eq!(required(&format!(r#"["{}","email"]"#, "a".repeat(41))).as_deref(), Some("email"));
+    }
 }

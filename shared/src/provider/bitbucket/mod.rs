@@ -2,6 +2,9 @@
 //! What its errors mean is in `errors`, its pages in `paging`; tokens are obtained in `oauth`.
 
 mod errors;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod oauth;
 mod paging;
 mod reading;

@@ -12,7 +12,7 @@ use crate::provider::token::TokenSource;
 use crate::provider::upstream::Budget;
 
 /// A workspace, by what addresses it.
-struct Workspace(String);
+pub(super) struct Workspace(String);
 
 #[derive(Deserialize)]
 struct WorkspaceAccess<'a> {

@@ -53,7 +53,8 @@ impl EnterpriseSso {
                 (ACCEPT, HeaderValue::from_static("application/json")),
                 (AUTHORIZATION, bearer(&token.secret)?),
             ]);
-            self.ask(&Call { method: Method::GET, url: url.clone(), headers, body: None }, budget).await
+            self.ask(client, &Call { method: Method::GET, url: url.clone(), headers, body: None }, budget)
+                .await
         };
         let token = source.token().await?;
         let mut answer = send(&token).await?;
@@ -74,13 +75,13 @@ impl EnterpriseSso {
 }
 
 /// Whether our own access token was not accepted. Keycloak says that with 400.
-fn is_token_refused(answer: &Answer) -> bool {
+pub(super) fn is_token_refused(answer: &Answer) -> bool {
     answer.status == StatusCode::UNAUTHORIZED
         || (answer.status == StatusCode::BAD_REQUEST && words(answer).starts_with("Invalid token"))
 }
 
 /// Nothing where the answer says that there is no token for this user, else what it means.
-fn without_token(answer: &Answer, provider: ProviderType) -> Result<(), ProviderError> {
+pub(super) fn without_token(answer: &Answer, provider: ProviderType) -> Result<(), ProviderError> {
     let words = words(answer);
     let says = |part: &str| words.contains(part);
     match answer.status.as_u16() {
@@ -108,7 +109,7 @@ fn words(answer: &Answer) -> String {
 /// What the broker stored: the host's own answer, be it JSON or a form, whatever the content type says.
 ///
 /// `expires_in` in it counts from a moment that nobody knows; `accessTokenExpiration` is Keycloak's own note.
-fn stored(answer: &Answer) -> Result<Option<BrokeredToken>, ProviderError> {
+pub(super) fn stored(answer: &Answer) -> Result<Option<BrokeredToken>, ProviderError> {
     let body = answer.body.trim_ascii();
     let (access, access_expires_at) = if body.starts_with(b"{") {
         let stored: Stored<'_> = serde_json::from_slice(body).map_err(|error| {

@@ -3,7 +3,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use ring::{digest, hmac};
+use ring::digest;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 use url::Url;
@@ -12,6 +12,7 @@ use super::claims::Claims;
 use super::kept::Asker;
 use super::signed_token::SignedToken;
 use super::{EnterpriseSso, SsoClient, SsoError, TokenProblem};
+use crate::constant_time::same;
 use crate::provider::upstream::Budget;
 
 /// The longest address of an avatar that is kept.
@@ -58,7 +59,7 @@ impl EnterpriseSso {
     }
 }
 
-fn identity(
+pub(super) fn identity(
     claims: &Claims,
     client: &SsoClient,
     expected: &Expected<'_>,
@@ -78,7 +79,7 @@ fn identity(
     if expected.subject.is_some_and(|known| known != subject) {
         return Err(TokenProblem::Subject);
     }
-    if claims.text("at_hash")?.is_some_and(|hash| hash != half_hash(expected.access)) {
+    if claims.text("at_hash")?.is_some_and(|hash| !same(hash, &half_hash(expected.access))) {
         return Err(TokenProblem::AccessTokenHash);
     }
     Ok(IdentityClaims {
@@ -87,12 +88,6 @@ fn identity(
         login: login(claims).unwrap_or(subject).to_owned(),
         avatar_url: avatar(claims),
     })
-}
-
-/// Whether two texts are the same, in a time that does not tell where they differ.
-fn same(expected: &str, given: &str) -> bool {
-    let key = |text: &str| hmac::Key::new(hmac::HMAC_SHA256, text.as_bytes());
-    hmac::verify(&key(expected), b"nonce", hmac::sign(&key(given), b"nonce").as_ref()).is_ok()
 }
 
 /// `at_hash` of an access token: the left half of its SHA-256, which all our algorithms have

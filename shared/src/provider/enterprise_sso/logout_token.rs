@@ -45,7 +45,7 @@ impl EnterpriseSso {
     }
 }
 
-fn logout(claims: &Claims, expires_at: i64) -> Result<LogoutToken, TokenProblem> {
+pub(super) fn logout(claims: &Claims, expires_at: i64) -> Result<LogoutToken, TokenProblem> {
     if !claims.get("events").and_then(|events| events.get(EVENT)).is_some_and(Value::is_object) {
         return Err(TokenProblem::Event);
     }

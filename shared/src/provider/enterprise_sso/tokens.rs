@@ -117,7 +117,7 @@ impl EnterpriseSso {
         let Some(url) = discovery.revocation_endpoint.clone() else { return Ok(()) };
         let fields = [("token", token.expose_secret())];
         let call = authenticated(client, discovery.revocation_auth, url, &fields)?;
-        let answer = self.ask(&call, budget).await?;
+        let answer = self.ask(client, &call, budget).await?;
         if answer.status == StatusCode::OK { Ok(()) } else { Err(classify(&answer)) }
     }
 
@@ -132,11 +132,11 @@ impl EnterpriseSso {
         let discovery = self.discovery(client, Asker::User, budget).await?;
         let call = authenticated(client, discovery.token_auth, discovery.token_endpoint.clone(), fields)?;
         budget.record().token_request(ProviderType::EnterpriseSso);
-        let answer = self.ask(&call, budget).await?;
+        let answer = self.ask(client, &call, budget).await?;
         self.read_grant(&answer, invalid_grant)
     }
 
-    fn read_grant(
+    pub(super) fn read_grant(
         &self,
         answer: &Answer,
         invalid_grant: OauthError,

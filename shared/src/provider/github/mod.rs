@@ -2,6 +2,9 @@
 //! Calls signed as the App are `github_app`'s; tokens are obtained in `oauth`.
 
 pub mod entity_tag;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod installations;
 mod oauth;
 mod pages;
@@ -152,7 +155,10 @@ pub(crate) fn with_defaults(headers: &mut HeaderMap) {
 ///
 /// # Errors
 /// [`ProviderError`] by status, or [`ProviderError::BadResponse`] for a body that is not what was asked for.
-pub(crate) fn read_json<D: DeserializeOwned>(answer: &Answer, clock: &Clock) -> Result<D, ProviderError> {
+pub(crate) fn read_json<'a, D: Deserialize<'a>>(
+    answer: &'a Answer,
+    clock: &Clock,
+) -> Result<D, ProviderError> {
     if answer.status != StatusCode::OK {
         return Err(classify(answer, clock));
     }
@@ -163,7 +169,7 @@ pub(crate) fn read_json<D: DeserializeOwned>(answer: &Answer, clock: &Clock) -> 
 ///
 /// # Errors
 /// [`ProviderError::BadResponse`] for a body that is not what was asked for.
-pub(crate) fn parse_json<D: DeserializeOwned>(answer: &Answer) -> Result<D, ProviderError> {
+pub(crate) fn parse_json<'a, D: Deserialize<'a>>(answer: &'a Answer) -> Result<D, ProviderError> {
     serde_json::from_slice(&answer.body).map_err(|error| {
         // The position and kind only: the body may hold private data.
         tracing::warn!(

@@ -83,7 +83,7 @@ impl Github {
     }
 
     /// GitHub reports OAuth errors with status 200 and `{"error":...}` (reference 1.9).
-    fn read_grant(&self, answer: &Answer) -> Result<TokenGrant, OauthError> {
+    pub(super) fn read_grant(&self, answer: &Answer) -> Result<TokenGrant, OauthError> {
         let code = |code: &str| match code {
             "bad_verification_code" => Some(OauthError::BadCode),
             "bad_refresh_token" | "invalid_grant" => Some(OauthError::BadRefreshToken),

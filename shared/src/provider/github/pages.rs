@@ -11,7 +11,7 @@ use url::Url;
 
 use super::entity_tag::predict;
 use super::installations::{Installations, further};
-use super::repositories::Page as RepositoriesBody;
+use super::repositories::Page as RepositoriesPage;
 use super::{Github, Installation, MAX_PER_PAGE, read_json};
 use crate::packing::{packed, unpacked};
 use crate::provider::remembered::{ListOf, PageId, PageMemory, RememberedPage, TokenFingerprint, Validator};
@@ -334,8 +334,8 @@ impl Listing for Repository {
     }
 
     fn read(github: &Github, answer: &Answer) -> Result<Body<Self>, ProviderError> {
-        let body: RepositoriesBody = read_json(answer, &github.clock)?;
-        Ok(Body { count: body.repositories.len(), total: body.total_count, items: body.listed() })
+        let page = RepositoriesPage::read(answer, &github.clock)?;
+        Ok(Body { items: page.repositories, count: page.count, total: page.total_count })
     }
 
     fn reduced(_: &Answer, items: &[Self]) -> Option<Vec<u8>> {

@@ -1,19 +1,26 @@
 //! `GET /user/installations/{id}/repositories`: what both the user and the App reach.
 //! The order and the merging of many pages are `listing`'s business.
 
+use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::Github;
+use super::{Github, read_json};
+use crate::clock::Clock;
 use crate::provider::field::value;
 use crate::provider::token::TokenSource;
-use crate::provider::upstream::Budget;
-use crate::provider::{CallError, OwnerType, ProviderType, Repository};
+use crate::provider::upstream::{Answer, Budget};
+use crate::provider::{CallError, OwnerType, ProviderError, ProviderType, Repository};
 
 /// What somebody reads of each repository in a listing.
 pub trait Listed: Sized {
     /// Reads one item; `None` if it lacks what identifies it. No other field costs the item, whatever it holds.
-    fn read(item: &str) -> Option<Self>;
+    fn of(fields: &Fields<'_>) -> Option<Self>;
+
+    /// Reads one item's JSON.
+    fn read(item: &str) -> Option<Self> {
+        Self::of(&serde_json::from_str(item).ok()?)
+    }
 }
 
 /// One page of an installation's repositories.
@@ -27,22 +34,48 @@ pub struct RepositoryPage<R> {
     pub last_page: u32,
 }
 
-#[derive(Deserialize)]
-pub(super) struct Page {
+/// What a page's body says.
+pub(super) struct Page<R> {
     pub(super) total_count: u64,
-    pub(super) repositories: Vec<Box<RawValue>>,
+    /// With those that could not be read.
+    pub(super) count: usize,
+    /// Those that could be read.
+    pub(super) repositories: Vec<R>,
 }
 
-impl Page {
-    /// Those that can be read.
-    pub(super) fn listed<R: Listed>(&self) -> Vec<R> {
-        self.repositories.iter().filter_map(|item| identified(item.get())).collect()
+#[derive(Deserialize)]
+struct Body<I> {
+    total_count: u64,
+    repositories: Vec<I>,
+}
+
+impl<R: Listed> Page<R> {
+    /// Reads an answer. A page is half a megabyte, so it is gone through once where every item is an object, and item
+    /// by item only where one is not.
+    pub(super) fn read(answer: &Answer, clock: &Clock) -> Result<Self, ProviderError> {
+        if answer.status == StatusCode::OK
+            && let Ok(body) = serde_json::from_slice::<Body<Fields<'_>>>(&answer.body)
+        {
+            return Ok(Self::new(body.total_count, body.repositories.iter().map(R::of)));
+        }
+        let body: Body<&RawValue> = read_json(answer, clock)?;
+        Ok(Self::new(body.total_count, body.repositories.iter().map(|item| R::read(item.get()))))
+    }
+
+    /// One odd item never costs the page (DESIGN 4): what has no id or no name is left out, and logged.
+    fn new(total_count: u64, items: impl ExactSizeIterator<Item = Option<R>>) -> Self {
+        let count = items.len();
+        let repositories: Vec<R> = items.flatten().collect();
+        for _ in repositories.len()..count {
+            tracing::warn!("a repository without the fields that identify it was left out of a page");
+        }
+        Self { total_count, count, repositories }
     }
 }
 
 /// A repository whose fields are found and not read yet, so that an odd one costs itself only.
-#[derive(Deserialize)]
-pub(super) struct Fields<'a> {
+#[derive(Debug, Deserialize)]
+pub struct Fields<'a> {
     #[serde(borrow)]
     pub(super) id: Option<&'a RawValue>,
     pub(super) full_name: Option<&'a RawValue>,
@@ -89,22 +122,14 @@ impl Github {
             &["user", "installations", &installation.to_string(), "repositories"],
             &[("per_page", &per_page.to_string()), ("page", &page.to_string())],
         );
-        let (list, answer) = self.get_json::<_, Page>(url, source, budget).await?;
+        let answer = self.get(url, HeaderMap::new(), source, budget).await?;
+        let read = Page::read(&answer, &self.clock)?;
         Ok(RepositoryPage {
-            repositories: list.listed(),
-            total_count: list.total_count,
+            repositories: read.repositories,
+            total_count: read.total_count,
             last_page: super::installations::further(answer.header("link"), page),
         })
     }
-}
-
-/// One odd item never costs the page (DESIGN 4): what has no id or no name is left out, and logged.
-fn identified<R: Listed>(item: &str) -> Option<R> {
-    let found = R::read(item);
-    if found.is_none() {
-        tracing::warn!("a repository without the fields that identify it was left out of a page");
-    }
-    found
 }
 
 impl Fields<'_> {
@@ -119,8 +144,7 @@ impl Fields<'_> {
 }
 
 impl Listed for Repository {
-    fn read(item: &str) -> Option<Self> {
-        let fields: Fields<'_> = serde_json::from_str(item).ok()?;
+    fn of(fields: &Fields<'_>) -> Option<Self> {
         Some(Self {
             id: value::<u64>(fields.id)?.to_string(),
             full_name: fields.full_name()?,

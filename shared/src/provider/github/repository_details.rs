@@ -52,8 +52,7 @@ struct License {
 }
 
 impl Listed for RepositoryDetails {
-    fn read(item: &str) -> Option<Self> {
-        let fields: Fields<'_> = serde_json::from_str(item).ok()?;
+    fn of(fields: &Fields<'_>) -> Option<Self> {
         let full_name = fields.full_name()?;
         let name =
             value(fields.name).or_else(|| full_name.rsplit('/').next().map(str::to_owned)).filter(filled)?;

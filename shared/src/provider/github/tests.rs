@@ -6,6 +6,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, StatusCode};
 use proptest::prelude::*;
 
+use super::repositories::Page;
 use super::{ForbiddenReason, Listed, ProviderError, classify};
 use crate::clock::Clock;
 use crate::provider::upstream::Answer;
@@ -169,6 +170,23 @@ proptest! {
     ) {
         let found = repository(&format!(r#"{{"id":1,"full_name":"o/r","{field}":{value}}}"#));
         prop_assert_eq!(found.map(|found| found.full_name), Some("o/r".to_owned()));
+    }
+
+    #[test]
+    fn an_item_of_any_kind_costs_a_page_no_more_than_itself(
+        items in prop::collection::vec(
+            prop::sample::select(vec![
+                r#"{"id":1,"full_name":"o/r","private":false}"#, r#"{"id":2,"name":"r","owner":{"login":"o"}}"#,
+                r#"{"id":3,"full_name":"o/s","id":3}"#, r#"{"full_name":"o/t"}"#, "{}", "null", "7", "\"r\"", "[]",
+            ]),
+            0..6,
+        ),
+    ) {
+        let body = format!(r#"{{"total_count":9,"repositories":[{}]}}"#, items.join(","));
+        let page = Page::<Repository>::read(&answer(200, &[], &body), &Clock::system()).expect("a page");
+        prop_assert_eq!((page.total_count, page.count), (9, items.len()));
+        let each: Vec<_> = items.iter().filter_map(|item| repository(item)).collect();
+        prop_assert_eq!(page.repositories, each);
     }
 
     #[test]

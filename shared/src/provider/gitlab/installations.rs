@@ -16,9 +16,9 @@ const ATTEMPTS: usize = 3;
 
 /// A group of a listing.
 #[derive(Clone, Debug)]
-struct Group {
+pub(super) struct Group {
     id: u64,
-    full_path: String,
+    pub(super) full_path: String,
 }
 
 #[derive(Deserialize)]

@@ -2,6 +2,9 @@
 //! How many pages become one list is `pages`' business, what errors mean `errors`'.
 
 mod errors;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod installations;
 mod oauth;
 mod pages;

@@ -66,7 +66,7 @@ impl<I: Numbered> Page<I> {
     ///
     /// # Errors
     /// [`ProviderError::BadResponse`] where going on would lead in a circle.
-    fn behind(&self, after: u64) -> Result<Option<u64>, ProviderError> {
+    pub(super) fn behind(&self, after: u64) -> Result<Option<u64>, ProviderError> {
         if self.length == 0 || !self.has_next(MAX_PER_PAGE) {
             return Ok(None);
         }

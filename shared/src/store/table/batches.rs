@@ -1,4 +1,5 @@
-//! Many writes of which each is good by itself, in few calls. What belongs together is `transactions`'.
+//! Many writes of which each is good by itself, in few calls, and what is done where DynamoDB does not get to all of a
+//! batch. What belongs together is `transactions`'.
 
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use super::{StoreError, Table, Write, failed};
 const OPERATION: &str = "BatchWriteItem";
 /// What one BatchWriteItem may hold (DynamoDB's limit).
 pub(in crate::store) const BATCH: usize = 25;
-/// How often what DynamoDB did not get to is sent again without anything being written.
+/// How often what DynamoDB did not get to is sent again without any of it being done.
 const TRIES: u32 = 5;
 
 impl Table {
@@ -32,19 +33,29 @@ impl Table {
                 .await
                 .map_err(failed(OPERATION))?;
             waiting = answer.unprocessed_items.unwrap_or_default().into_values().flatten().collect();
-            if waiting.len() < sent {
-                in_vain = 0;
-            } else if in_vain == TRIES {
-                return Err(unavailable("the items stay unprocessed"));
+            if waiting.len() == sent {
+                pause(OPERATION, "the items stay unprocessed", &mut in_vain).await?;
             } else {
-                // DynamoDB throttles: it asks for a pause that grows.
-                tokio::time::sleep(Duration::from_millis(25 << in_vain)).await;
-                in_vain += 1;
+                in_vain = 0;
             }
             waiting.extend(rest);
         }
         Ok(())
     }
+}
+
+/// What DynamoDB asks for when it throttles: a pause that grows. After so many it is given up.
+pub(super) async fn pause(
+    operation: &'static str,
+    reason: &str,
+    in_vain: &mut u32,
+) -> Result<(), StoreError> {
+    if *in_vain == TRIES {
+        return Err(StoreError::Unavailable { operation, reason: reason.to_owned() });
+    }
+    tokio::time::sleep(Duration::from_millis(25 << *in_vain)).await;
+    *in_vain += 1;
+    Ok(())
 }
 
 fn request(write: Write) -> Result<WriteRequest, StoreError> {

@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::{Notice, POLICY, Page, STYLE, failure};
+use super::{Notice, POLICY, Page, STYLE, confirm_linking, failure};
 use crate::contract::auth::ReturnTo;
 use crate::contract::testing::{every_failure, header, wire};
 use crate::provider::ProviderType;
@@ -37,6 +37,12 @@ fn every_notice_has_its_status_its_code_and_its_words() {
         })
         .collect();
     insta::assert_snapshot!(shown.join("\n"));
+}
+
+#[test]
+fn a_person_is_asked_before_an_account_is_linked() {
+    let back = ReturnTo::parse("/a?b=%22&c=d").expect("a path");
+    insta::assert_snapshot!(wire(&confirm_linking(ProviderType::EnterpriseSso, &back, "A-b_1")));
 }
 
 #[test]

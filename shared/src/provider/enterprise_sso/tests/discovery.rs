@@ -171,6 +171,35 @@ fn an_address_out_of_the_document_must_not_lead_inside() {
     }
 }
 
+#[tokio::test]
+async fn a_name_of_the_document_that_leads_inside_is_not_connected_to() {
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let mut world = World::new().await;
+    world.sso.look_up = {
+        let asked = asked.clone();
+        Arc::new(move |name: &str| {
+            asked.lock().unwrap().push(name.to_owned());
+            Ok(vec![std::net::IpAddr::from([127, 0, 0, 1])])
+        })
+    };
+    let mut document = world.discovery();
+    document["jwks_uri"] = json!("https://keys.example/jwks");
+    document["revocation_endpoint"] = json!("https://tokens.example/revoke");
+    world.host.serve_json(DISCOVERY, &document);
+    let id_token = world.key.token(&world.claims());
+    assert_eq!(world.sign_in(&id_token).await.unwrap_err(), SsoError::Host(ProviderError::Unreachable));
+    let revoked = world.sso.revoke(&world.client, &"rt".into(), &budget()).await;
+    assert_eq!(revoked, Err(ProviderError::Unreachable));
+    let asked = asked.lock().unwrap().clone();
+    assert!(asked.iter().any(|name| name == "keys.example"), "{asked:?}");
+    assert!(asked.iter().any(|name| name == "tokens.example"), "{asked:?}");
+    assert_eq!(world.host.calls(TOKEN), 1, "what is the issuer's own is asked as ever");
+    assert!(
+        asked.iter().all(|name| name.ends_with(".example")),
+        "the issuer is the operator's word: {asked:?}"
+    );
+}
+
 #[test]
 fn what_is_missing_is_told_and_what_is_optional_may_be() {
     let issuer: Issuer = "https://sso.example".parse().unwrap();

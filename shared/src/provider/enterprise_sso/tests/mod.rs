@@ -6,6 +6,7 @@ mod id_tokens;
 mod issuer;
 mod keys;
 mod logout_tokens;
+mod odd_documents;
 mod signing;
 mod tokens;
 mod visits;

@@ -1,4 +1,5 @@
-//! The log of this process, kept in memory.
+//! The one subscriber of this process: `listener` hears everything that our crates say. In the target `logs` the text is
+//! kept in memory too, with what the libraries say, to be searched as a whole.
 
 use std::io::Write;
 use std::sync::{Mutex, Once, PoisonError};
@@ -10,6 +11,9 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::format::FmtSpan;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
+
+use super::guard;
+use super::listener::{self, Listener};
 
 static LOG: Mutex<Vec<u8>> = Mutex::new(Vec::new());
 
@@ -44,10 +48,27 @@ impl Write for Kept {
     }
 }
 
+/// Whether the whole text is kept.
+const KEPT: bool = matches!(env!("CARGO_CRATE_NAME").as_bytes(), b"logs");
+
 /// From here on everything is heard.
 pub(crate) fn install() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
+        let own =
+            Targets::new().with_default(Level::WARN).with_targets(OURS.map(|name| (name, Level::TRACE)));
+        let heard = tracing_subscriber::registry().with(Listener(guard::report).with_filter(own));
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            if let Some((place, reason, words)) = listener::in_panic(panic) {
+                guard::report(&place, &reason, &words);
+            }
+            before(panic);
+        }));
+        if !KEPT {
+            heard.init();
+            return;
+        }
         let targets =
             Targets::new().with_default(Level::DEBUG).with_targets(OURS.map(|name| (name, Level::TRACE)));
         let lines = tracing_subscriber::fmt::layer()
@@ -63,7 +84,7 @@ pub(crate) fn install() {
             .with_span_list(false)
             .with_writer(|| Kept(&LINES))
             .with_filter(Targets::new().with_target("shared::runtime::work", Level::INFO));
-        tracing_subscriber::registry().with(lines).with(requests).init();
+        heard.with(lines).with(requests).init();
     });
 }
 

@@ -1,0 +1,5 @@
+//! `bitbucket_json` under libFuzzer.
+//! What it does with an input stands in the library.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzz::bitbucket_json::run(data));

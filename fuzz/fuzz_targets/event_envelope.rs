@@ -1,0 +1,5 @@
+//! `event_envelope` under libFuzzer.
+//! What it does with an input stands in the library.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzz::event_envelope::run(data));

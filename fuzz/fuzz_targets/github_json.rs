@@ -1,0 +1,5 @@
+//! `github_json` under libFuzzer.
+//! What it does with an input stands in the library.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzz::github_json::run(data));

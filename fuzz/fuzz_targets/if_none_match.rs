@@ -1,0 +1,5 @@
+//! `if_none_match` under libFuzzer.
+//! What it does with an input stands in the library.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzz::if_none_match::run(data));
