@@ -18,6 +18,7 @@ use shared::provider::ProviderType;
 use shared::runtime::Scheduled;
 use shared::service::Service;
 use shared::store::{ProviderToken, TokenSlot, kinds};
+use tokio::sync::OnceCell;
 
 use crate::behind::{text, user};
 use crate::fault::Fault;
@@ -36,6 +37,7 @@ const KEPT_BACK: Duration = Duration::from_secs(10);
 const TWO_DAYS: Duration = Duration::from_secs(2 * 24 * 3600);
 /// Longer than a new token is taken for one that its host may not know everywhere.
 const A_MINUTE: Duration = Duration::from_secs(60);
+const A_SECOND: Duration = Duration::from_secs(1);
 const WEBHOOKS: &str = "/webhooks/github";
 /// What a person or an operator would miss; the rest is remembered or under way.
 const KEPT: [&str; 11] = [
@@ -82,7 +84,7 @@ pub(crate) struct Lab {
     pub(crate) way: &'static Way,
     user: Option<DemoUser>,
     patient: Process,
-    hasty: Process,
+    hasty: OnceCell<Process>,
     runs: Arc<Service>,
     number: usize,
 }
@@ -99,14 +101,11 @@ impl Lab {
         }
         let running = setup.start().await;
         fronts.keep_time(&running.clock);
-        let settings = running.stack.settings.clone();
-        let process = async |limit| {
-            let url = running.process_with(settings.clone(), limit).await;
-            Process { url, settings: settings.clone(), limit }
-        };
-        let (patient, hasty) = (process(PATIENT).await, process(HASTY).await);
+        (way.beside)(running.stack.other_hosts.as_ref().expect("the sandbox hosts run"));
+        let patient = started(&running, running.stack.settings.clone(), PATIENT).await;
         let runs = running.stack.functions["reconcile"].clone();
-        let mut lab = Self { fronts, way, user: None, patient, hasty, runs, number: 0, running };
+        let mut lab =
+            Self { fronts, way, user: None, patient, hasty: OnceCell::new(), runs, number: 0, running };
         match way.drive {
             Drive::Callback | Drive::Login | Drive::LogOut | Drive::Backchannel => {}
             Drive::Run { .. } | Drive::Webhook => {
@@ -126,12 +125,14 @@ impl Lab {
         let browser = self.running.browser();
         let signed_in = browser.link(self.way.who.0, self.way.who.1).await;
         assert_eq!(signed_in.status, StatusCode::SEE_OTHER, "{signed_in:?}");
-        let mut signed_in = browser.as_user().await;
-        if let Some(before) = self.user.take() {
-            assert_eq!(before.user_id, signed_in.user_id, "the same user");
-            signed_in.api_key = before.api_key;
-        }
-        self.user = Some(signed_in);
+        self.user = Some(match self.user.take() {
+            Some(before) => {
+                assert_eq!(browser.session().await["user_id"], *before.user_id, "the same user");
+                let session_cookie = browser.cookie("neptun-session").expect("a session");
+                DemoUser { session_cookie, ..before }
+            }
+            None => browser.as_user().await,
+        });
         self.running.clock.advance(A_MINUTE);
     }
 
@@ -144,7 +145,10 @@ impl Lab {
         let origin = match fault {
             Some(Fault::Dns) => without_address(),
             Some(Fault::Tls) => of_nobody(),
-            Some(fault) if fault.is_slow() => return self.hasty.clone(),
+            Some(fault) if fault.is_slow() => {
+                let settings = self.running.stack.settings.clone();
+                return self.hasty.get_or_init(|| started(&self.running, settings, HASTY)).await.clone();
+            }
             _ => return self.patient.clone(),
         };
         let mut settings = self.running.stack.settings.clone();
@@ -163,8 +167,7 @@ impl Lab {
             }
             None => panic!("no call of {} goes there first", self.way.title),
         }
-        let url = self.running.process_with(settings.clone(), PATIENT).await;
-        Process { url, settings, limit: PATIENT }
+        started(&self.running, settings, PATIENT).await
     }
 
     /// Undoes what a process of unreachable hosts needed.
@@ -190,6 +193,8 @@ impl Lab {
     /// Everything that has to be before the call, up to the request.
     pub(crate) async fn prepare(&mut self, at: &Process) -> Ready {
         self.number += 1;
+        // What is seen in the second of a refusal is not kept for bad times.
+        self.running.clock.advance(A_SECOND);
         let path = self.way.endpoint.path;
         if path.ends_with("/certs") || path.ends_with("/openid-configuration") {
             self.running.clock.advance(TWO_DAYS);
@@ -466,6 +471,11 @@ impl Lab {
         }
         delivery
     }
+}
+
+async fn started(running: &Running, settings: FunctionSettings, limit: Duration) -> Process {
+    let url = running.process_with(settings.clone(), limit).await;
+    Process { url, settings, limit }
 }
 
 fn request(method: Method, path: &str, headers: &[(&str, &str)]) -> Ready {

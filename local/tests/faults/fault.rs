@@ -19,7 +19,7 @@ pub(crate) const WORDS: &str = "whoops-of-the-host";
 /// The seconds of a `Retry-After`.
 const WAIT: &str = "77";
 /// How far away a rate limit's reset is.
-const RESET: i64 = 3_600;
+pub(crate) const RESET: i64 = 3_600;
 const ENDLESS: usize = 100 * 1024 * 1024;
 const CHUNK: usize = 256 * 1024;
 /// Slower than any deadline of these tests, however short the answer is.
@@ -151,18 +151,6 @@ impl Fault {
     /// Whether the real answer comes, whole and at once.
     pub(crate) const fn spares_answer(self) -> bool {
         matches!(self, Self::IdleClosed | Self::PoisonedLink)
-    }
-
-    /// Whether it is a 403, which only GitHub means in several ways.
-    pub(crate) const fn is_refusal(self) -> bool {
-        matches!(
-            self,
-            Self::Forbidden
-                | Self::PrimaryLimit
-                | Self::SecondaryLimit
-                | Self::SingleSignOn
-                | Self::Suspended
-        )
     }
 
     /// Whether only a deadline ends it.

@@ -3,7 +3,9 @@
 
 use std::collections::BTreeSet;
 
+use local::other_hosts::OtherHosts;
 use local::sandbox_github::{Role, Selection, Target, World, demo_world};
+use local::sandbox_gitlab::Namespace;
 use shared::provider::ProviderType::{self, Bitbucket, EnterpriseSso, Github, Gitlab};
 
 use crate::front::Endpoint;
@@ -76,6 +78,8 @@ pub(crate) struct Way {
     pub(crate) who: (&'static str, &'static str),
     pub(crate) drive: Drive,
     pub(crate) world: fn() -> World,
+    /// What is at GitLab and Bitbucket beside their usual worlds.
+    pub(crate) beside: fn(&OtherHosts),
     pub(crate) settings: &'static [(&'static str, &'static str)],
     /// The setting with the host's address, where no call of this way goes there before this one.
     pub(crate) first: Option<&'static str>,
@@ -106,6 +110,7 @@ impl Way {
             who,
             drive,
             world: demo_world,
+            beside: |_| (),
             settings: &[],
             first: None,
             costs: "",
@@ -130,6 +135,10 @@ impl Way {
         Self { world, ..self.of(login) }
     }
 
+    const fn beside(self, beside: fn(&OtherHosts), login: &'static str) -> Self {
+        Self { beside, ..self.of(login) }
+    }
+
     const fn first_at(self, setting: &'static str) -> Self {
         Self { first: Some(setting), ..self }
     }
@@ -140,6 +149,11 @@ impl Way {
 
     const fn relaying(self) -> Self {
         Self { relays: true, ..self }
+    }
+
+    /// The call and how it is caused.
+    pub(crate) fn name(&self) -> String {
+        format!("{} {}{}: {}", self.endpoint.method, self.endpoint.path, self.query, self.title)
     }
 
     const fn without_copies(self) -> Self {
@@ -310,6 +324,14 @@ pub(crate) const WAYS: &[Way] = &[
         Drive::Get("/api/user/repositories?selected_provider=gitlab"),
     ),
     Way::new(
+        "`GET /api/user/repositories`, the second page",
+        Gitlab,
+        ("GET", "/projects"),
+        Drive::Get("/api/user/repositories?selected_provider=gitlab"),
+    )
+    .asking("&page=2")
+    .beside(many_repositories, "newcomer"),
+    Way::new(
         "`GET /api/user/repositories`, a group",
         Gitlab,
         ("GET", "/groups/{}/projects"),
@@ -354,6 +376,14 @@ pub(crate) const WAYS: &[Way] = &[
         IN_WORKSPACE,
         Drive::Get("/api/user/repositories?selected_provider=bitbucket"),
     ),
+    Way::new(
+        "`GET /api/user/repositories`, the second page of the only workspace",
+        Bitbucket,
+        IN_WORKSPACE,
+        Drive::Get("/api/user/repositories?selected_provider=bitbucket"),
+    )
+    .asking("page=2")
+    .beside(many_repositories, "bitbucket-newcomer"),
     Way::new(
         "`GET /api/user/repositories`, a workspace",
         Bitbucket,
@@ -441,4 +471,21 @@ pub(crate) fn wide() -> World {
     }
     world.install(Target::Account(user), Selection::All);
     world
+}
+
+/// Users with more than a page of repositories, all of their own.
+fn many_repositories(hosts: &OtherHosts) {
+    hosts.gitlab.world(|world| {
+        let owner = Namespace::User(world.user("newcomer").expect("a user").id);
+        for number in 1..=101 {
+            world.add_project(owner, &format!("repository-{number:03}"));
+        }
+    });
+    hosts.bitbucket.world(|world| {
+        let owner = world.user("bitbucket-newcomer").expect("a user").uuid.clone();
+        let workspace = world.add_personal_workspace(&owner, "bitbucket-newcomer");
+        for number in 1..=101 {
+            world.add_repository(&workspace, &format!("repository-{number:03}"));
+        }
+    });
 }
