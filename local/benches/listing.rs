@@ -2,6 +2,7 @@
 //! embedded AWS and a sandbox GitHub that is 80 ms away; in round trips, rate-limit points and memory.
 //!
 //! `cargo build --release -p user-repositories -p mapped-installations && cargo bench -p local --bench listing`
+//! does all; `-- listings`, `-- memory` and `-- warm` behind it do a part.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a benchmark that cannot go on says where")]
 
 use std::path::{Path, PathBuf};
@@ -28,6 +29,21 @@ const CASES: [(usize, usize, f64, f64); 3] =
 
 #[tokio::main]
 async fn main() {
+    // Cargo adds --bench.
+    let parts: Vec<String> = std::env::args().skip(1).filter(|part| part != "--bench").collect();
+    let wanted = |part: &str| parts.is_empty() || parts.iter().any(|wanted| wanted == part);
+    if wanted("listings") {
+        listings().await;
+    }
+    if wanted("memory") {
+        ten_thousand().await;
+    }
+    if wanted("warm") {
+        without_a_host().await;
+    }
+}
+
+async fn listings() {
     println!("GitHub {} ms away; medians of {TIMES}.\n", LATENCY.as_millis());
     println!(
         "| listing | a round trip, ms | first, ms | in round trips | target | repeated, ms | in round trips | target | points, repeated |"
@@ -36,8 +52,6 @@ async fn main() {
     for case in CASES {
         listing(case).await;
     }
-    ten_thousand().await;
-    without_a_host().await;
 }
 
 async fn start(installations: usize, repositories: usize) -> (Stack, DemoUser) {

@@ -191,7 +191,7 @@ async fn check_once(data: &Path, name: Option<&str>) -> Result<(), RunError> {
         }
         Some(name) => {
             let aws = Aws::from_lookup(|name| std::env::var(name).ok())?;
-            let (dynamodb, _) = shared::aws::clients(&aws, http_client(&[])?);
+            let dynamodb = shared::aws::dynamodb(&aws, http_client(&[])?);
             check::table(&Table::new(dynamodb, name), &clock, check::PAUSE).await?
         }
     };

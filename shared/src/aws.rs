@@ -1,6 +1,9 @@
 //! How the AWS SDK's clients are built: our one HTTP client as their connector, credentials from the
 //! environment, bounded retries. What is asked of DynamoDB and Secrets Manager is `store` and `secrets`.
 
+use std::fmt;
+use std::ops::Deref;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use aws_credential_types::Credentials;
@@ -20,55 +23,107 @@ use secrecy::ExposeSecret;
 
 use crate::config::Aws;
 
-/// The clients of the two AWS services that we use, over the process's HTTP client.
-///
-/// Three attempts, 25 ms first back-off, at most 1.5 s an attempt and 4 s in all: shorter than any
-/// function's own limit, so that a slow AWS becomes our own 503 and not the gateway's.
+/// A client of AWS that is built when it is first used. Each one reads the SDK's own list of AWS's partitions, which costs
+/// a start more than all else that it computes; so none is built that is not needed, nor before the connection to a host
+/// is under way. Clones share it.
+pub struct Deferred<C>(Arc<LazyLock<C, Box<dyn FnOnce() -> C + Send>>>);
+
+impl<C> Deferred<C> {
+    /// What `build` gives.
+    #[must_use]
+    pub fn new(build: impl FnOnce() -> C + Send + 'static) -> Self {
+        Self(Arc::new(LazyLock::new(Box::new(build))))
+    }
+}
+
+impl<C: Send + 'static> From<C> for Deferred<C> {
+    fn from(client: C) -> Self {
+        Self::new(|| client)
+    }
+}
+
+impl<C> Deref for Deferred<C> {
+    type Target = C;
+
+    fn deref(&self) -> &C {
+        &self.0
+    }
+}
+
+impl<C> Clone for Deferred<C> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<C: fmt::Debug> fmt::Debug for Deferred<C> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(formatter)
+    }
+}
+
+/// The client of DynamoDB over the process's HTTP client.
 #[must_use]
-pub fn clients(
-    aws: &Aws,
-    http: reqwest::Client,
-) -> (aws_sdk_dynamodb::Client, aws_sdk_secretsmanager::Client) {
-    let connector = SharedHttpClient::new(Connector { http });
-    let credentials = Credentials::new(
+pub fn dynamodb(aws: &Aws, http: reqwest::Client) -> Deferred<aws_sdk_dynamodb::Client> {
+    let aws = aws.clone();
+    Deferred::new(move || {
+        let mut config = aws_sdk_dynamodb::Config::builder()
+            .behavior_version(BehaviorVersion::v2026_01_12())
+            .region(Region::new(aws.region.clone()))
+            .credentials_provider(credentials(&aws))
+            .retry_config(retries())
+            .timeout_config(timeouts())
+            .sleep_impl(sleep())
+            .http_client(SharedHttpClient::new(Connector { http }));
+        config.set_endpoint_url(aws.dynamodb_endpoint.as_ref().map(ToString::to_string));
+        aws_sdk_dynamodb::Client::from_conf(config.build())
+    })
+}
+
+/// The client of Secrets Manager over the process's HTTP client.
+#[must_use]
+pub fn secrets_manager(aws: &Aws, http: reqwest::Client) -> Deferred<aws_sdk_secretsmanager::Client> {
+    let aws = aws.clone();
+    Deferred::new(move || {
+        let mut config = aws_sdk_secretsmanager::Config::builder()
+            .behavior_version(aws_sdk_secretsmanager::config::BehaviorVersion::v2026_01_12())
+            .region(Region::new(aws.region.clone()))
+            .credentials_provider(credentials(&aws))
+            .retry_config(retries())
+            .timeout_config(timeouts())
+            .sleep_impl(sleep())
+            .http_client(SharedHttpClient::new(Connector { http }));
+        config.set_endpoint_url(aws.secrets_manager_endpoint.as_ref().map(ToString::to_string));
+        aws_sdk_secretsmanager::Client::from_conf(config.build())
+    })
+}
+
+fn credentials(aws: &Aws) -> Credentials {
+    Credentials::new(
         aws.access_key_id.as_str(),
         aws.secret_access_key.expose_secret(),
         aws.session_token.as_ref().map(|token| token.expose_secret().to_owned()),
         None,
         "environment",
-    );
-    let retries =
-        RetryConfig::standard().with_max_attempts(3).with_initial_backoff(Duration::from_millis(25));
-    let timeouts = TimeoutConfig::builder()
+    )
+}
+
+/// Three attempts and 25 ms of first back-off.
+fn retries() -> RetryConfig {
+    RetryConfig::standard().with_max_attempts(3).with_initial_backoff(Duration::from_millis(25))
+}
+
+/// At most 1.5 s an attempt and 4 s in all: shorter than any function's own limit, so that a slow AWS becomes our own 503
+/// and not the gateway's.
+fn timeouts() -> TimeoutConfig {
+    TimeoutConfig::builder()
         .operation_attempt_timeout(Duration::from_millis(1500))
         .operation_timeout(Duration::from_secs(4))
-        .build();
-    let sleep = SharedAsyncSleep::new(TokioSleep::new());
+        .build()
+}
 
-    let mut dynamodb = aws_sdk_dynamodb::Config::builder()
-        .behavior_version(BehaviorVersion::v2026_01_12())
-        .region(Region::new(aws.region.clone()))
-        .credentials_provider(credentials.clone())
-        .retry_config(retries.clone())
-        .timeout_config(timeouts.clone())
-        .sleep_impl(sleep.clone())
-        .http_client(connector.clone());
-    dynamodb.set_endpoint_url(aws.dynamodb_endpoint.as_ref().map(ToString::to_string));
-
-    let mut secrets = aws_sdk_secretsmanager::Config::builder()
-        .behavior_version(aws_sdk_secretsmanager::config::BehaviorVersion::v2026_01_12())
-        .region(Region::new(aws.region.clone()))
-        .credentials_provider(credentials)
-        .retry_config(retries)
-        .timeout_config(timeouts)
-        .sleep_impl(sleep)
-        .http_client(connector);
-    secrets.set_endpoint_url(aws.secrets_manager_endpoint.as_ref().map(ToString::to_string));
-
-    (
-        aws_sdk_dynamodb::Client::from_conf(dynamodb.build()),
-        aws_sdk_secretsmanager::Client::from_conf(secrets.build()),
-    )
+fn sleep() -> SharedAsyncSleep {
+    SharedAsyncSleep::new(TokioSleep::new())
 }
 
 /// `reqwest` as the SDK's HTTP client: one TLS configuration and one pool for the whole process.

@@ -9,6 +9,7 @@ use lambda_http::RequestExt;
 use tokio::time::Instant;
 use url::Url;
 
+use crate::aws::{self, Deferred};
 use crate::clock::{Clock, NoEntropy};
 use crate::config::{BitbucketHost, Config, GithubHost, GitlabHost};
 use crate::contract::Request;
@@ -104,7 +105,8 @@ impl Service {
     /// [`ClientError`] when the HTTP client cannot be built.
     pub fn with_metrics(config: Config, clock: Clock, metrics: Metrics) -> Result<Arc<Self>, ClientError> {
         let http = http_client(&config.upstream.extra_ca)?;
-        let (dynamodb, secrets_manager) = crate::aws::clients(&config.aws, http.clone());
+        let dynamodb = aws::dynamodb(&config.aws, http.clone());
+        let secrets_manager = aws::secrets_manager(&config.aws, http.clone());
         Ok(Self::of(config, clock, metrics, http, dynamodb, secrets_manager))
     }
 
@@ -118,7 +120,7 @@ impl Service {
     ) -> Result<Arc<Self>, ClientError> {
         let http = http_client(&config.upstream.extra_ca)?;
         let metrics = Metrics::silent(clock.clone());
-        Ok(Self::of(config, clock, metrics, http, dynamodb, secrets_manager))
+        Ok(Self::of(config, clock, metrics, http, dynamodb.into(), secrets_manager.into()))
     }
 
     fn of(
@@ -126,8 +128,8 @@ impl Service {
         clock: Clock,
         metrics: Metrics,
         http: reqwest::Client,
-        dynamodb: aws_sdk_dynamodb::Client,
-        secrets_manager: aws_sdk_secretsmanager::Client,
+        dynamodb: Deferred<aws_sdk_dynamodb::Client>,
+        secrets_manager: Deferred<aws_sdk_secretsmanager::Client>,
     ) -> Arc<Self> {
         let secrets = Secrets::new(secrets_manager, clock.clone());
         let upstream = Upstream::new(http);
@@ -219,7 +221,8 @@ impl Service {
                 self.github.upstream().connect(&self.github.host().api).await;
             }
         };
-        let all = async { tokio::join!(table, keys, app, github) };
+        // In this order: the connection to the host is under way while the clients of AWS are built.
+        let all = async { tokio::join!(github, table, keys, app) };
         if tokio::time::timeout(WARM_UP, all).await.is_err() {
             tracing::warn!("not everything was ready while starting");
         }

@@ -85,7 +85,7 @@ impl Place {
             "AWS_ACCESS_KEY_ID" | "AWS_SECRET_ACCESS_KEY" => Some("local".to_owned()),
             _ => None,
         });
-        Table::new(shared::aws::clients(&aws.unwrap(), http_client(&[]).unwrap()).0, TABLE)
+        Table::new(shared::aws::dynamodb(&aws.unwrap(), http_client(&[]).unwrap()), TABLE)
     }
 
     /// What it has written to standard error in all its runs.

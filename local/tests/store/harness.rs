@@ -48,10 +48,10 @@ impl TestTable {
                 (Some(embedded), url)
             }
         };
-        let (client, _) = shared::aws::clients(&aws(&url), http_client(&[]).unwrap());
+        let client = shared::aws::dynamodb(&aws(&url), http_client(&[]).unwrap());
         let dynamodb = match embedded {
             Some(_) => client,
-            None => patient(&client),
+            None => patient(&client).into(),
         };
         Self { table: Table::new(dynamodb, &name), embedded, definition, url }
     }
@@ -108,7 +108,7 @@ impl TestSecrets {
                 (Some((values, server)), url)
             }
         };
-        let (_, client) = shared::aws::clients(&aws(&url), http_client(&[]).unwrap());
+        let client = shared::aws::secrets_manager(&aws(&url), http_client(&[]).unwrap());
         Self { secrets: Secrets::new(client, clock.clone()), clock, embedded, url }
     }
 

@@ -10,6 +10,7 @@ use futures::future::BoxFuture;
 use secrecy::SecretString;
 
 use super::SecretsError;
+use crate::aws::Deferred;
 
 /// Where secrets come from; Secrets Manager outside tests.
 pub trait SecretSource: fmt::Debug + Send + Sync {
@@ -17,7 +18,7 @@ pub trait SecretSource: fmt::Debug + Send + Sync {
     fn read<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<SecretString, SecretsError>>;
 }
 
-impl SecretSource for Client {
+impl SecretSource for Deferred<Client> {
     fn read<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<SecretString, SecretsError>> {
         Box::pin(async move {
             let answer = self.get_secret_value().secret_id(id).send().await.map_err(|error| {
@@ -98,7 +99,7 @@ mod tests {
             .retry_config(RetryConfig::disabled())
             .http_client(fake.clone())
             .build();
-        let secret = Client::from_conf(config).read("app").await;
+        let secret = Deferred::from(Client::from_conf(config)).read("app").await;
         let asked = fake.asked.lock().unwrap().clone();
         (secret.map(|text| text.expose_secret().to_owned()), asked)
     }

@@ -15,6 +15,8 @@ use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, ReturnValue, Se
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::aws::Deferred;
+
 use super::conditions::expression;
 pub(super) use super::conditions::{Changes, Only};
 use super::kinds;
@@ -70,7 +72,7 @@ pub enum StoreError {
 /// The service's one table.
 #[derive(Clone, Debug)]
 pub struct Table {
-    client: Client,
+    client: Deferred<Client>,
     name: Arc<str>,
 }
 
@@ -177,8 +179,8 @@ fn kind_of<E, R>(error: &SdkError<E, R>) -> &'static str {
 impl Table {
     /// The table of that name.
     #[must_use]
-    pub fn new(client: Client, name: &str) -> Self {
-        Self { client, name: name.into() }
+    pub fn new(client: impl Into<Deferred<Client>>, name: &str) -> Self {
+        Self { client: client.into(), name: name.into() }
     }
 
     /// Its name; part of the associated data of sealed tokens.
