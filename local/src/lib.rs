@@ -5,6 +5,7 @@ pub mod aws;
 pub mod check;
 pub mod data_folder;
 pub mod demo_user;
+pub mod front;
 pub mod gateway;
 pub mod handlers;
 pub mod openapi;

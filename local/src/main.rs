@@ -139,6 +139,7 @@ async fn run(arguments: Arguments) -> Result<(), RunError> {
         other_hosts: arguments.github_app.is_none(),
         gitlab_state: Some(folder.gitlab()),
         openid_state: Some(folder.openid()),
+        front: None,
         latency: arguments.latency,
         webhooks: true,
         clock: clock.clone(),

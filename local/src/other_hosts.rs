@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use serde_json::{Map, json};
 use shared::clock::Clock;
-use tokio::net::TcpListener;
 
 use crate::data_folder::FunctionSettings;
+use crate::front::Place;
 use crate::sandbox_bitbucket::{self, OauthConsumer, SandboxBitbucket, Scope};
 use crate::sandbox_github::SandboxGithub;
 use crate::sandbox_gitlab::{self, Application, SandboxGitlab};
@@ -61,12 +61,12 @@ pub struct OtherHosts {
 pub struct Start {
     /// Where the service answers, which their sign-ins return to.
     pub url: String,
-    /// GitLab's listener.
-    pub gitlab: TcpListener,
-    /// Bitbucket's listener.
-    pub bitbucket: TcpListener,
-    /// The OpenID provider's listener.
-    pub openid: TcpListener,
+    /// GitLab's place.
+    pub gitlab: Place,
+    /// Bitbucket's place.
+    pub bitbucket: Place,
+    /// The OpenID provider's place.
+    pub openid: Place,
     /// The sandbox GitHub; with the real one no accounts there are brokered.
     pub github: Option<SandboxGithub>,
     /// Where GitLab's users and tokens are kept.
@@ -98,7 +98,7 @@ impl OtherHosts {
             state_file: start.gitlab_state,
             ..sandbox_gitlab::Options::new(application)
         };
-        let gitlab = SandboxGitlab::start(start.gitlab, sandbox_gitlab::demo_world(), options).await?;
+        let gitlab = SandboxGitlab::start_at(start.gitlab, sandbox_gitlab::demo_world(), options).await?;
         let client = OauthConsumer {
             client_id: CLIENT_ID.to_owned(),
             client_secret: CLIENT_SECRET.to_owned(),
@@ -107,7 +107,7 @@ impl OtherHosts {
         let options =
             sandbox_bitbucket::Options { latency: start.latency, clock: start.clock.clone(), client };
         let bitbucket =
-            SandboxBitbucket::start(start.bitbucket, sandbox_bitbucket::demo_world(), options).await?;
+            SandboxBitbucket::start_at(start.bitbucket, sandbox_bitbucket::demo_world(), options).await?;
         let client = sandbox_openid::Client {
             client_id: CLIENT_ID.to_owned(),
             client_secret: CLIENT_SECRET.to_owned(),
@@ -127,7 +127,7 @@ impl OtherHosts {
             state_file: start.openid_state,
             ..sandbox_openid::Options::new(client)
         };
-        let openid = SandboxOpenid::start(start.openid, realm, options).await?;
+        let openid = SandboxOpenid::start_at(start.openid, realm, options).await?;
         // The sandbox Bitbucket has forgotten its tokens since the last run.
         openid.forget_all_brokered("bitbucket");
         Ok(Self { gitlab, bitbucket, openid })

@@ -11,6 +11,7 @@ use std::time::Duration;
 use serde_json::json;
 use shared::clock::Clock;
 use shared::config::{Config, ConfigError};
+use shared::provider::ProviderType;
 use shared::provider::upstream::ClientError;
 use shared::service::Service;
 use tokio::net::TcpListener;
@@ -21,6 +22,7 @@ use crate::aws::access::Access;
 use crate::aws::dynamodb::{DynamoDb, DynamoDbError};
 use crate::aws::secrets_manager::{Secrets, SecretsManager};
 use crate::data_folder::FunctionSettings;
+use crate::front::{Front, Place};
 use crate::gateway::{Gateway, GatewayError};
 use crate::handlers;
 use crate::other_hosts::{self, OtherHosts, OtherHostsError};
@@ -87,6 +89,8 @@ pub struct Options {
     pub gitlab_state: Option<PathBuf>,
     /// The sandbox OpenID provider's state; none keeps it in memory.
     pub openid_state: Option<PathBuf>,
+    /// What stands before every sandbox host; none: they are where they say.
+    pub front: Option<Arc<dyn Front>>,
     /// What every call to a sandbox host takes.
     pub latency: Duration,
     /// Whether the sandbox GitHub sends its webhooks to the service; else they wait.
@@ -117,6 +121,7 @@ impl Options {
             other_hosts: false,
             gitlab_state: None,
             openid_state: None,
+            front: None,
             latency: Duration::ZERO,
             webhooks: false,
             github_clock: clock.clone(),
@@ -134,6 +139,7 @@ impl fmt::Debug for Options {
             .field("database", &self.database)
             .field("github_state", &self.github_state)
             .field("github", &self.github)
+            .field("front", &self.front)
             .field("latency", &self.latency)
             .field("webhooks", &self.webhooks)
             .field("settings", &self.settings)
@@ -223,6 +229,7 @@ impl Stack {
         let listener = nearby_listener(beside(3)).await?;
         let secrets_manager = SecretsManager::start(listener, secrets.clone(), access.clone())?;
 
+        let front = options.front.as_deref();
         let mut settings = base_settings(&url, &dynamodb, &secrets_manager);
         let github = match options.github {
             GithubChoice::Real(secret) => {
@@ -238,7 +245,8 @@ impl Stack {
                     app: sandbox_app(&url, options.webhooks),
                 };
                 let listener = nearby_listener(beside(1)).await?;
-                let github = SandboxGithub::start(listener, *world, sandbox_options).await?;
+                let place = Place::of(ProviderType::Github, listener, front).await?;
+                let github = SandboxGithub::start_at(place, *world, sandbox_options).await?;
                 settings.insert("GITHUB_API_URL".to_owned(), github.api_url());
                 settings.insert("GITHUB_WEB_URL".to_owned(), github.web_url());
                 Some(github)
@@ -249,9 +257,15 @@ impl Stack {
             let last_issuer = options.openid_state.as_deref().and_then(sandbox_openid::last_port);
             let hosts = OtherHosts::start(other_hosts::Start {
                 url: url.clone(),
-                gitlab: nearby_listener(beside(4)).await?,
-                bitbucket: nearby_listener(beside(5)).await?,
-                openid: nearby_listener(beside(6).or(last_issuer)).await?,
+                gitlab: Place::of(ProviderType::Gitlab, nearby_listener(beside(4)).await?, front).await?,
+                bitbucket: Place::of(ProviderType::Bitbucket, nearby_listener(beside(5)).await?, front)
+                    .await?,
+                openid: Place::of(
+                    ProviderType::EnterpriseSso,
+                    nearby_listener(beside(6).or(last_issuer)).await?,
+                    front,
+                )
+                .await?,
                 github: github.clone(),
                 gitlab_state: options.gitlab_state,
                 openid_state: options.openid_state,

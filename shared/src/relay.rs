@@ -6,13 +6,13 @@ mod asking;
 
 use std::sync::Arc;
 
-use http::header::{AGE, ETAG, LINK, VARY};
+use http::header::{AGE, CONTENT_TYPE, ETAG, LINK, RETRY_AFTER, VARY};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use ring::digest::{SHA256, digest};
 
 use crate::clock::Clock;
-use crate::contract::Response;
-use crate::contract::github::{ANSWER_HEADERS, passed_through};
+use crate::contract::github::{ANSWER_HEADERS, errors, passed_through};
+use crate::contract::{JSON_UTF8, Response};
 use crate::failure::Failure;
 use crate::hex::hex;
 use crate::packing::{packed, unpacked};
@@ -45,6 +45,9 @@ pub fn checked(answer: Answer, clock: &Clock) -> Result<Answer, Failure> {
     if status.is_server_error() || status.is_informational() {
         return Err(Failure::Provider { provider, error: classify(&answer, clock) });
     }
+    if status.is_client_error() && answer.body.is_empty() {
+        return Ok(with_words(answer, clock));
+    }
     let unreadable =
         !answer.body.is_empty() && serde_json::from_slice::<serde::de::IgnoredAny>(&answer.body).is_err();
     // Redirects that are left led away from the host and were not followed.
@@ -59,6 +62,16 @@ pub fn checked(answer: Answer, clock: &Clock) -> Result<Answer, Failure> {
         return Err(Failure::Provider { provider, error });
     }
     Ok(answer)
+}
+
+/// An error that says nothing but its status, as GitHub says it to its clients; a limit with the time to wait.
+fn with_words(mut answer: Answer, clock: &Clock) -> Answer {
+    if let ProviderError::RateLimited { retry_after: Some(seconds) } = classify(&answer, clock) {
+        answer.headers.insert(RETRY_AFTER, seconds.into());
+    }
+    answer.headers.insert(CONTENT_TYPE, JSON_UTF8);
+    answer.body = errors::of_status(answer.status).into();
+    answer
 }
 
 /// A request whose last good answer is kept: for one caller, told apart by what changes the answer.

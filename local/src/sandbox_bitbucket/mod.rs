@@ -26,6 +26,8 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::front::Place;
+
 pub use authorize_page::{AuthorizeError, AuthorizeRequest};
 pub use faults::{AuthorizationKind, Call, Fault, FaultKind};
 pub use scenes::demo_world;
@@ -138,7 +140,15 @@ impl SandboxBitbucket {
     /// # Errors
     /// [`StartError`] if the listener has no address.
     pub async fn start(listener: TcpListener, world: World, options: Options) -> Result<Self, StartError> {
-        let port = listener.local_addr()?.port();
+        Self::start_at(listener.try_into()?, world, options).await
+    }
+
+    /// The same at a place that may be behind another address.
+    ///
+    /// # Errors
+    /// As [`SandboxBitbucket::start`].
+    pub async fn start_at(place: Place, world: World, options: Options) -> Result<Self, StartError> {
+        let Place { listener, port } = place;
         let state = State { world, tokens: tokens::Tokens::default(), counted: BTreeMap::new() };
         let bitbucket = Arc::new(Bitbucket {
             latency: options.latency,

@@ -49,6 +49,8 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::front::Place;
+
 pub use authorize_page::{AuthorizeError, AuthorizeRequest};
 pub use deliveries::Delivery;
 pub use delivery_faults::{DeliveryFaults, HowMany};
@@ -188,7 +190,15 @@ impl SandboxGithub {
     /// # Errors
     /// [`StartError`] says what is wrong with the key, the file or the listener.
     pub async fn start(listener: TcpListener, world: World, options: Options) -> Result<Self, StartError> {
-        let port = listener.local_addr()?.port();
+        Self::start_at(listener.try_into()?, world, options).await
+    }
+
+    /// The same at a place that may be behind another address.
+    ///
+    /// # Errors
+    /// As [`SandboxGithub::start`].
+    pub async fn start_at(place: Place, world: World, options: Options) -> Result<Self, StartError> {
+        let Place { listener, port } = place;
         let key = jwt::PublicKey::from_pem(&options.app.public_key_pem)?;
         let store = Arc::new(Store::open(world, options.state_file)?);
         let hookshot = hookshot::Hookshot::new(&options.app)?;

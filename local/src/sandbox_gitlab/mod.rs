@@ -29,6 +29,8 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::front::Place;
+
 pub use authorize_page::{AuthorizeError, AuthorizeRequest};
 pub use faults::{Call, Fault, FaultKind};
 pub use scenes::demo_world;
@@ -171,8 +173,17 @@ impl SandboxGitlab {
     /// # Errors
     /// [`StartError`] says what is wrong with the file or the listener.
     pub async fn start(listener: TcpListener, world: World, options: Options) -> Result<Self, StartError> {
+        Self::start_at(listener.try_into()?, world, options).await
+    }
+
+    /// The same at a place that may be behind another address.
+    ///
+    /// # Errors
+    /// As [`SandboxGitlab::start`].
+    pub async fn start_at(place: Place, world: World, options: Options) -> Result<Self, StartError> {
+        let Place { listener, port } = place;
         let prefix = options.prefix.trim_end_matches('/').to_owned();
-        let url = format!("http://localhost:{}{prefix}", listener.local_addr()?.port());
+        let url = format!("http://localhost:{port}{prefix}");
         let gitlab = Arc::new(Gitlab {
             application: options.application,
             clock: options.clock,

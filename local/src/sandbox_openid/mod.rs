@@ -45,6 +45,7 @@ pub use world::{IdentityProvider, ProviderKind, SAML_ALIAS, User, World, demo_wo
 use handle::Switches;
 use state::{Store, lock};
 
+use crate::front::Place;
 use crate::sandbox_github::connection::{Allowance, Door};
 
 /// Seconds that an access token and an ID token live.
@@ -196,7 +197,15 @@ impl SandboxOpenid {
     /// # Errors
     /// [`StartError`] says what is wrong with the file, a key or the listener.
     pub async fn start(listener: TcpListener, world: World, options: Options) -> Result<Self, StartError> {
-        let port = listener.local_addr()?.port();
+        Self::start_at(listener.try_into()?, world, options).await
+    }
+
+    /// The same at a place that may be behind another address.
+    ///
+    /// # Errors
+    /// As [`SandboxOpenid::start`].
+    pub async fn start_at(place: Place, world: World, options: Options) -> Result<Self, StartError> {
+        let Place { listener, port } = place;
         let openid = Arc::new(Openid {
             clients: options.clients,
             broker: options.broker,

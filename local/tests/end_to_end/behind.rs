@@ -115,7 +115,16 @@ impl Running {
     /// Another process of the same service: nothing cached, every function with this time limit.
     /// Its requests end a second before that, to leave time for the answer.
     pub(crate) async fn another_process(&self, function_timeout: Duration) -> String {
-        process(self.stack.settings.clone(), self.clock.clone(), function_timeout).await
+        self.process_with(self.stack.settings.clone(), function_timeout).await
+    }
+
+    /// The same with other settings.
+    pub(crate) async fn process_with(
+        &self,
+        settings: FunctionSettings,
+        function_timeout: Duration,
+    ) -> String {
+        process(settings, self.clock.clone(), function_timeout).await
     }
 
     /// The same on a runtime of its own, so that it can die in the middle of anything.

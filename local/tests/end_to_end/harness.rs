@@ -6,7 +6,7 @@
 pub(crate) mod secret_watch;
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use http::header::{COOKIE, LOCATION, ORIGIN, SET_COOKIE};
@@ -14,6 +14,7 @@ use http::{HeaderMap, Method, StatusCode};
 use local::aws::access::Access;
 use local::data_folder::{DemoUser, FunctionSettings};
 use local::demo_user;
+use local::front::Front;
 use local::other_hosts;
 use local::sandbox_github::{SandboxGithub, World, demo_world};
 use local::stack::{
@@ -40,6 +41,8 @@ pub(crate) struct Setup {
     /// The sandbox GitHub's clock, if it is to be another than the service's.
     pub(crate) github_clock: Option<Clock>,
     pub(crate) token_keys: String,
+    /// What stands before the sandbox hosts.
+    pub(crate) front: Option<Arc<dyn Front>>,
 }
 
 impl Default for Setup {
@@ -52,6 +55,7 @@ impl Default for Setup {
             other_hosts: false,
             github_clock: None,
             token_keys: TOKEN_KEYS.to_owned(),
+            front: None,
         }
     }
 }
@@ -73,6 +77,7 @@ impl Setup {
         let clock = Clock::system();
         let stack = Stack::start(Options {
             token_keys: self.token_keys,
+            front: self.front,
             latency: self.latency,
             webhooks: self.webhooks,
             other_hosts: self.other_hosts,

@@ -355,6 +355,12 @@ async fn reconciliation() -> BTreeSet<Use> {
     ask(&unsure, &unsure.sign_in("octocat").await, LIST).await;
     unsure.github().clear_faults();
     reconcile(&unsure, false).await;
+    // Nor when a run finds a rename.
+    let organization = unsure.account("octo-org");
+    unsure.unnoticed(|world| world.rename(organization, "octo-inc")).await;
+    unsure.break_github(&format!("/app/installations/{}", id.0), down());
+    reconcile(&unsure, true).await;
+    unsure.github().clear_faults();
     let mut used = running.stack.access.used();
     used.extend(unsure.stack.access.used());
     used

@@ -140,6 +140,7 @@ fn what_cargo_run_works_with_prints_nothing_secret() {
         other_hosts: false,
         gitlab_state: None,
         openid_state: None,
+        front: None,
         clock: Clock::system(),
         github_clock: Clock::system(),
         settings: BTreeMap::new(),

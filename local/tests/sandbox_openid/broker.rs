@@ -132,6 +132,7 @@ async fn stack(clock: &Clock) -> Stack {
         other_hosts: true,
         gitlab_state: None,
         openid_state: None,
+        front: None,
         latency: Duration::ZERO,
         webhooks: false,
         clock: clock.clone(),

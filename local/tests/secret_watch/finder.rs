@@ -6,7 +6,8 @@ use std::sync::{PoisonError, RwLock};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 /// Beginnings that only a secret has, and how many characters must follow. Keys are listed with their prefix
-/// and four characters; more than that is the key itself.
+/// and four characters; more than that is the key itself. The shortest JWT's head has 19 characters, and an id of a
+/// request, which may begin with anything, 15.
 const FORMS: [(&str, usize); 16] = [
     ("ghu_", 6),
     ("ghr_", 6),
@@ -16,7 +17,7 @@ const FORMS: [(&str, usize); 16] = [
     ("github_pat_", 6),
     ("glpat-", 6),
     ("gik_", 5),
-    ("eyJ", 10),
+    ("eyJ", 16),
     ("code=", 1),
     ("state=", 1),
     ("code_verifier=", 1),

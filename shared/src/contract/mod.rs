@@ -44,7 +44,7 @@ pub(crate) const PARTIAL_RESULT: HeaderName = HeaderName::from_static("x-partial
 const TRUNCATED: HeaderName = HeaderName::from_static("x-truncated");
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
-const JSON_UTF8: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
+pub(crate) const JSON_UTF8: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
 
 /// An API family: all of its answers, failures too, have one form (DESIGN 4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

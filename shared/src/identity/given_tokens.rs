@@ -56,9 +56,8 @@ pub async fn store(
             {
                 None
             }
-            Err(CallError::Host(ProviderError::Unauthorized | ProviderError::Forbidden(_))) => {
-                return Ok(Given::NotAccepted(provider));
-            }
+            Err(CallError::Host(ProviderError::Unauthorized)) => return Ok(Given::NotAccepted(provider)),
+            // A host that knows the token and refuses has not said that it is wrong.
             Err(error) => return Err(Failure::of_call(provider, error)),
         };
         verified.push((provider, token, host, account));

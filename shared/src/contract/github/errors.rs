@@ -78,6 +78,15 @@ pub fn failure(failure: &Failure) -> Response {
     with_retry_after(Family::Github.json(status, &body), problem.retry_after)
 }
 
+/// The body of an error of which nothing but the status is known.
+#[must_use]
+pub fn of_status(status: StatusCode) -> Vec<u8> {
+    let message = status.canonical_reason().unwrap_or("Unknown");
+    let body = Error { message, documentation_url: DOCS, status: status.as_str() };
+    // Three texts are always JSON.
+    serde_json::to_vec(&body).unwrap_or_default()
+}
+
 const BAD_CREDENTIALS: &str = "Bad credentials";
 
 const fn unauthenticated(problem: CredentialProblem) -> &'static str {

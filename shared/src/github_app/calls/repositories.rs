@@ -59,7 +59,13 @@ impl GithubApp {
     ) -> Result<InstallationReach, Failure> {
         let reached = async {
             let token = self.installation_token(github, id, budget).await?;
-            all(github, &token, budget).await.map_err(Failure::from)
+            all(github, &token, budget).await.map_err(|error| match error {
+                // The proof is ours, and no user's sign-in mends it.
+                CallError::Host(ProviderError::Unauthorized) => {
+                    Failure::Internal("GitHub does not accept an installation's token".to_owned())
+                }
+                error => error.into(),
+            })
         };
         match reached.await {
             Ok(repositories) => Ok(InstallationReach::Repositories(repositories)),
