@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::host_flow::{self, identity};
-use super::sign_out::{TRIES, end_tokens};
+use super::sign_out::end_tokens;
 use super::token_keeping::keep_given;
 use crate::contract::openhands::GivenToken;
 use crate::failure::Failure;
@@ -12,7 +12,7 @@ use crate::provider::token::FixedToken;
 use crate::provider::upstream::Budget;
 use crate::provider::{CallError, ProviderError, ProviderType};
 use crate::service::Service;
-use crate::store::{LinkOutcome, StoreError, UserId};
+use crate::store::{LinkOutcome, StoreError, Tries, UserId};
 
 /// What became of the tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,7 +104,8 @@ fn is_configured(service: &Service, provider: ProviderType, host: &str) -> bool 
 /// # Errors
 /// [`Failure`] when the table fails.
 pub async fn unset(service: &Service, user: &UserId, budget: &Budget) -> Result<(), Failure> {
-    for _ in 0..TRIES {
+    let mut tries = Tries::new();
+    while tries.another().await {
         if end_tokens(service, user, budget).await? {
             return Ok(());
         }

@@ -26,7 +26,7 @@ use crate::provider::token::FixedToken;
 use crate::provider::upstream::Budget;
 use crate::provider::{HostUser, ProviderError, ProviderType};
 use crate::service::Service;
-use crate::store::{Identity, LinkOutcome, SignIn, StoreError, UserId, random_name};
+use crate::store::{Identity, LinkOutcome, SignIn, StoreError, Tries, UserId, random_name};
 
 /// A cookie for the browser.
 pub type Cookie = cookie::Cookie<'static>;
@@ -393,7 +393,8 @@ async fn user_of(
 ) -> Result<UserId, SignInError> {
     let subject = account.id.clone();
     // Two first sign-ins of one account may meet: who loses reads again and finds the other's user.
-    for _ in 0..3 {
+    let mut tries = Tries::new();
+    while tries.another().await {
         let owner = service.table.user_of_identity(provider, &subject).await?;
         let new_user = owner.is_none() && signed_in.is_none();
         let user_id = match (&owner, signed_in) {

@@ -17,13 +17,10 @@ use crate::provider::enterprise_sso::SsoError;
 use crate::provider::upstream::Budget;
 use crate::provider::{ProviderError, ProviderType};
 use crate::service::Service;
-use crate::store::{ProviderToken, Session, StoreError, UserId};
+use crate::store::{ProviderToken, Session, StoreError, Tries, UserId};
 
 /// A logout token is remembered this much longer than it lives, for clocks that differ.
 const REMEMBERED_SECONDS: i64 = 300;
-
-/// How often a user's tokens are looked at until none is left: each may have been renewed a moment before it was ended.
-pub(super) const TRIES: u32 = 4;
 
 /// Signs a browser out. When nothing else of the user needs the tokens (no session, no API key), they are
 /// ended at their hosts and forgotten, with everything that was read with them.
@@ -203,7 +200,8 @@ async fn end_unneeded(
         let ends = ending.iter().any(|ending| ending.hash == session.hash);
         !ends && now < session.expires_at && now < session.ends_at
     };
-    for _ in 0..TRIES {
+    let mut tries = Tries::new();
+    while tries.another().await {
         if service.table.sessions_of(user).await?.iter().any(goes_on) {
             return Ok(true);
         }

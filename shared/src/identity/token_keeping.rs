@@ -12,10 +12,7 @@ use crate::provider::enterprise_sso::BrokeredToken;
 use crate::provider::oauth::TokenGrant;
 use crate::provider::token::TokenError;
 use crate::service::Service;
-use crate::store::{ProviderToken, StoreError, TokenSlot, UserId};
-
-/// How often a write is tried again that another one overtook.
-const TRIES: u32 = 5;
+use crate::store::{ProviderToken, StoreError, TokenSlot, Tries, UserId};
 
 /// The longest that a request is held up by sealing a token anew.
 const SEALING_ANEW: Duration = Duration::from_millis(500);
@@ -105,7 +102,8 @@ async fn replace(
     origin: Origin<'_>,
 ) -> Result<(), Failure> {
     let keys = service.token_keys.get().await?;
-    for _ in 0..TRIES {
+    let mut tries = Tries::new();
+    while tries.another().await {
         let before = service.table.provider_token(user, slot).await?.map(|token| token.version);
         // A row that was deleted does not begin at 1 again: who still works on the old one must not hit the new one.
         let first = || service.clock.unix_millis().saturating_mul(VERSIONS) + 1;

@@ -4,6 +4,7 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde::{Deserialize, Serialize};
 
+use super::conflicts::Tries;
 use super::identities::UserId;
 use super::installations::pointer_key;
 use super::kept_answers::AnswerOwner;
@@ -89,9 +90,6 @@ pub struct MappingRow {
     pub updated_at: i64,
 }
 
-/// How often a removal is tried that meets somebody else's write.
-const REMOVAL_TRIES: usize = 5;
-
 pub(super) fn key(user: &UserId, installation: u64) -> Key {
     // Padded, so that rows come in the order of their numbers.
     Key::new(user.partition(), format!("MAPPING#{installation:020}"))
@@ -176,7 +174,8 @@ impl Table {
     /// [`StoreError`].
     pub async fn remove_mapping_row(&self, user: &UserId, id: i64, now: i64) -> Result<bool, StoreError> {
         let mut forgotten = false;
-        for _ in 0..REMOVAL_TRIES {
+        let mut tries = Tries::new();
+        while tries.another().await {
             let rows = self.mapping_of(user).await?;
             // Gone after a try of ours: removed by it, whose answer was lost, or by another request.
             let Some(row) = rows.iter().find(|row| row.id == id) else { return Ok(forgotten) };

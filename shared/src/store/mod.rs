@@ -3,6 +3,7 @@
 
 mod api_keys;
 mod conditions;
+mod conflicts;
 mod counters;
 mod deliveries;
 mod identities;
@@ -23,6 +24,7 @@ mod stored;
 mod table;
 
 pub use api_keys::{ApiKey, ApiKeyId};
+pub(crate) use conflicts::Tries;
 pub use deliveries::DeliveryRecord;
 pub use identities::{Identity, LinkOutcome, UserId};
 pub use installation_repositories::{KnownRepository, NamedRepository, RepositoriesAt, RepositoryList};

@@ -3,11 +3,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::conflicts::Tries;
 use super::identities::UserId;
 use super::table::{Key, Only, StoreError, TRANSACTION, Table, Write, number};
-
-/// How often a transaction is tried that another one got in the way of.
-const TRIES: u32 = 3;
 
 /// A session.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -99,13 +97,14 @@ impl Table {
 
     /// A transaction on items that others may be writing at the same moment, such as a note of their use.
     async fn transact_again(&self, writes: Vec<Write>) -> Result<(), StoreError> {
-        let mut tries = 1;
-        loop {
+        let mut tries = Tries::new();
+        while tries.another().await {
             match self.transact(writes.clone()).await {
-                Err(StoreError::Conflict) if tries < TRIES => tries += 1,
+                Err(StoreError::Conflict) => {}
                 other => return other,
             }
         }
+        Err(StoreError::Conflict)
     }
 
     /// Notes that a session is in use. A session that ended in the meantime stays ended.
