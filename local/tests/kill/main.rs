@@ -20,7 +20,7 @@ use crate::load::Load;
 use crate::service::Place;
 
 /// The longest that there is load before a kill, in milliseconds.
-const LONGEST_ROUND: u64 = 1_500;
+const LONGEST_ROUND: u64 = 3_000;
 
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().and_then(|text| text.parse().ok())
